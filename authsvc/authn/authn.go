@@ -1,0 +1,71 @@
+// Package authn turns credentials into an identity: it has the words that all
+// authenticators share, and the Chain that asks one after the other. It does
+// not know any kind of account itself (those are the packages below it), nor
+// what an identity may do (package acl), nor HTTP.
+//
+// Authenticators live as long as a generation of the configuration,
+// credentials and identities as long as a request.
+package authn
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+)
+
+// Anonymous is the account of somebody who showed no credentials.
+const Anonymous = ""
+
+var (
+	// ErrUnknownUser says that an authenticator has never heard of the account.
+	ErrUnknownUser = errors.New("unknown user")
+	// ErrWrongPassword says that the account is known and the password is not its own.
+	ErrWrongPassword = errors.New("wrong password")
+	// ErrBusy says that too many logins wait already; the client may try again in a second.
+	ErrBusy = errors.New("too many logins at once")
+)
+
+// Credentials are what somebody shows to prove who they are. The zero
+// Credentials are those of the anonymous.
+type Credentials struct {
+	Account  string
+	Password Secret
+	From     netip.Addr // the client, as far as trusted proxies let us know it
+}
+
+// Anonymous reports whether no credentials were shown at all.
+func (c Credentials) Anonymous() bool { return c.Account == "" && c.Password == "" }
+
+// An Identity is an account that an authenticator has vouched for.
+type Identity struct {
+	Account string
+	Labels  Labels
+}
+
+// Labels are what an authenticator knows about an account, such as its groups.
+type Labels map[string][]Label
+
+// A Label is one value of a label.
+type Label struct {
+	Value string `json:"v"`
+	// Pattern says that the operator wrote the value, so that a "*" in it is
+	// a wildcard where a rule's glob mentions the label. Values from a
+	// directory are taken literally.
+	Pattern bool `json:"p,omitempty"`
+}
+
+// An Authenticator vouches for users.
+//
+// Authenticate returns ErrUnknownUser for a user it has never heard of, so
+// that another may be asked, and ErrWrongPassword for one it knows, which
+// settles the matter. Any other error means that it could not tell, and must
+// never be taken for a refusal. Calls may overlap.
+type Authenticator interface {
+	Authenticate(context.Context, Credentials) (Identity, error)
+}
+
+// Func makes a function an Authenticator.
+type Func func(context.Context, Credentials) (Identity, error)
+
+// Authenticate calls f.
+func (f Func) Authenticate(ctx context.Context, c Credentials) (Identity, error) { return f(ctx, c) }

@@ -1,0 +1,67 @@
+package authn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func answers(account string, err error) Authenticator {
+	return Func(func(context.Context, Credentials) (Identity, error) {
+		return Identity{Account: account}, err
+	})
+}
+
+var errDown = errors.New("directory is down")
+
+var chainTests = []struct {
+	name    string
+	chain   Chain
+	want    string
+	wantErr error
+}{
+	{"empty", nil, "", ErrUnknownUser},
+	{"first knows", Chain{answers("a", nil), answers("b", nil)}, "a", nil},
+	{"second knows", Chain{answers("", ErrUnknownUser), answers("b", nil)}, "b", nil},
+	{"wrong password settles it", Chain{answers("", ErrWrongPassword), answers("b", nil)}, "", ErrWrongPassword},
+	{"nobody knows", Chain{answers("", ErrUnknownUser), answers("", ErrUnknownUser)}, "", ErrUnknownUser},
+	{"broken does not lock out the next", Chain{answers("", errDown), answers("b", nil)}, "b", nil},
+	{"broken is no refusal", Chain{answers("", errDown), answers("", ErrUnknownUser)}, "", errDown},
+	{"broken, then wrong password", Chain{answers("", errDown), answers("", ErrWrongPassword)}, "", ErrWrongPassword},
+}
+
+func TestChain(t *testing.T) {
+	for _, tt := range chainTests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := tt.chain.Authenticate(t.Context(), Credentials{Account: "x"})
+			if id.Account != tt.want || !errors.Is(err, tt.wantErr) {
+				t.Errorf("Authenticate() = %q, %v; want %q, %v", id.Account, err, tt.want, tt.wantErr)
+			}
+		})
+	}
+}
+
+func TestSecretCannotBePrinted(t *testing.T) {
+	s := Secret("hunter2")
+	c := Credentials{Account: "a", Password: s}
+	asJSON, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T %[1]v"} {
+		for _, v := range []any{s, &s, c, []Secret{s}, map[string]Secret{"k": s}} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, "hunter2") || strings.Contains(got, "68756e74657232") {
+				t.Errorf("Sprintf(%q) shows the secret: %s", verb, got)
+			}
+		}
+	}
+	if strings.Contains(string(asJSON), "hunter2") {
+		t.Errorf("JSON shows the secret: %s", asJSON)
+	}
+	if s.Reveal() != "hunter2" {
+		t.Errorf("Reveal() = %q", s.Reveal())
+	}
+}

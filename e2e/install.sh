@@ -1,0 +1,98 @@
+#!/bin/sh
+# Installs what the end-to-end tests run against: Debian packages in one apt
+# call, Go programs at pinned versions into .tools/bin. Does nothing, in well
+# under a second, when all is there; fails when anything cannot be had.
+#
+#   e2e/install.sh            everything
+#   e2e/install.sh NAME...    only these Go programs, e.g. staticcheck for lint
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+bin=$root/.tools/bin
+stamps=$root/.tools/stamps
+
+packages="apache2-utils buildah busybox-static containerd curl debootstrap
+docker-compose docker-registry docker.io haproxy jq nginx openssl podman
+prometheus runc skopeo wrk"
+
+# name  package@version
+programs="staticcheck honnef.co/go/tools/cmd/staticcheck@v0.8.2
+crane github.com/google/go-containerregistry/cmd/crane@v0.22.1
+regctl github.com/regclient/regclient/cmd/regctl@v0.11.7
+registry github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+helm helm.sh/helm/v4/cmd/helm@v4.3.1"
+
+say() { echo "install: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# missing_packages prints those of $packages that are not installed.
+missing_packages() {
+	command -v dpkg-query >/dev/null || die "this needs Debian or Ubuntu (dpkg is missing)"
+	for p in $packages; do
+		case $(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null) in
+		installed) ;;
+		*) echo "$p" ;;
+		esac
+	done
+}
+
+# The services that the packages bring must not start: the tests run their own,
+# on their own ports. policy-rc.d is how Debian lets an administrator say so.
+policy=/usr/sbin/policy-rc.d
+forbid_services() {
+	if [ -e $policy ]; then as_root mv $policy $policy.before-e2e; fi
+	trap allow_services EXIT
+	trap 'exit 130' INT TERM
+	printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+	as_root chmod 755 $policy
+}
+allow_services() {
+	as_root rm -f $policy
+	if [ -e $policy.before-e2e ]; then as_root mv $policy.before-e2e $policy; fi
+	trap - EXIT
+}
+
+install_packages() {
+	missing=$(missing_packages)
+	[ -n "$missing" ] || return 0
+	say "apt-get install" $missing
+	forbid_services
+	as_root apt-get update -qq || die "apt-get update did not succeed"
+	# shellcheck disable=SC2086 # a list of words on purpose
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+		die "apt-get could not install all of:" $missing
+	allow_services
+	missing=$(missing_packages)
+	[ -z "$missing" ] || die "still not installed after apt-get:" $missing
+}
+
+# A stamp names program, version and compiler, so a change of any builds anew.
+install_program() {
+	stamp=$stamps/$1-$(echo "${2##*@}" | tr / _)-$(go env GOVERSION)
+	[ ! -e "$stamp" ] || [ ! -x "$bin/$1" ] || return 0
+	say "go install $2"
+	GOBIN=$bin GOFLAGS= CGO_ENABLED=0 go install -ldflags='-s -w' "$2" || die "go install $2 did not succeed"
+	[ -x "$bin/$1" ] || die "go install $2 made no $bin/$1"
+	rm -f "$stamps/$1"-*
+	: >"$stamp"
+}
+
+wanted() {
+	[ $# -gt 1 ] || return 0
+	name=$1
+	shift
+	for w in "$@"; do [ "$w" != "$name" ] || return 0; done
+	return 1
+}
+
+command -v go >/dev/null || die "go is missing (see the README for the version)"
+mkdir -p "$bin" "$stamps"
+[ $# -gt 0 ] || install_packages
+echo "$programs" | while read -r name source; do
+	wanted "$name" "$@" || continue
+	install_program "$name" "$source"
+done

@@ -1,0 +1,39 @@
+package problem
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestUnderMovesPathsAndKeepsWarnings(t *testing.T) {
+	var rule, auth, file List
+	rule.Addf("match.account", "glob is malformed")
+	rule.Warnf("", "never matches")
+	auth.Under("acl[3]", rule.Err())
+	auth.Under("users", errors.New("no such file"))
+	auth.Under("token", nil)
+	file.Under("auth", auth.Err())
+
+	want := "auth.acl[3].match.account: glob is malformed\nauth.acl[3]: never matches\nauth.users: no such file"
+	if got := file.Error(); got != want {
+		t.Errorf("file.Error() =\n%s\nwant\n%s", got, want)
+	}
+	if !file[1].Warning || file[0].Warning {
+		t.Errorf("warnings got lost: %+v", file)
+	}
+}
+
+func TestFatal(t *testing.T) {
+	var l List
+	if l.Err() != nil || l.Fatal() {
+		t.Errorf("an empty list is an error: %v", l.Err())
+	}
+	l.Warnf("a", "odd")
+	if l.Fatal() {
+		t.Error("a warning alone is fatal")
+	}
+	l.Addf("b", "wrong")
+	if !l.Fatal() {
+		t.Error("a mistake is not fatal")
+	}
+}
