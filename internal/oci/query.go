@@ -1,0 +1,78 @@
+package oci
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// maxParams bounds the parameters of a query. Registries built with an older
+// Go have no bound of their own, newer ones silently see none of 10,001.
+const maxParams = 32
+
+// parseQuery keeps the keys that the operation has, and checks their values.
+//
+// Registries skip a broken pair and take the first of two equal keys, in the
+// query or in a form body (protocol.md 3.4). A gate that read another one than
+// the registry would mount from a repository that nobody authorised, so broken
+// and doubled keys are refused; bodies that are forms are refused by the proxy.
+func (r *Request) parseQuery(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	if strings.Count(raw, "&") >= maxParams {
+		return Errorf(BadRequest, "more than %d query parameters", maxParams)
+	}
+	all, err := url.ParseQuery(raw)
+	if err != nil {
+		return Errorf(BadRequest, "the query cannot be parsed").Because(err)
+	}
+	keep := operations[r.Op].query
+	r.query = make(url.Values, len(keep))
+	for key, values := range all {
+		if len(values) > 1 {
+			return Errorf(BadRequest, "query parameter %s is given twice", quoted(key))
+		}
+		if !slices.Contains(keep, key) {
+			continue
+		}
+		if err := validParam(key, values[0]); err != nil {
+			return err
+		}
+		r.query[key] = values
+	}
+	r.takeMount()
+	return nil
+}
+
+// takeMount moves the two halves of a mount out of the query, and forgets one
+// that stands alone: some registries would mount from anywhere.
+func (r *Request) takeMount() {
+	from, mount := r.query.Get("from"), r.query.Get("mount")
+	r.query.Del("from")
+	r.query.Del("mount")
+	if from != "" && mount != "" {
+		r.From, r.Mount = from, mount
+	}
+}
+
+func validParam(key, value string) error {
+	if value == "" {
+		return nil
+	}
+	switch key {
+	case "from":
+		if !ValidName(value) {
+			return Errorf(InvalidName, "from is no valid repository name")
+		}
+	case "mount", "digest":
+		if !ValidDigest(value) {
+			return Errorf(InvalidDigest, "%s is no valid digest", key)
+		}
+	case "last":
+		if !ValidName(value) && !ValidTag(value) {
+			return Errorf(BadRequest, "last is neither a repository name nor a tag")
+		}
+	}
+	return nil
+}
