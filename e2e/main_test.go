@@ -1,0 +1,14 @@
+// Package e2e runs the built gate against real registries and real clients.
+//
+// Every test starts what it needs through testbed, drives it through client,
+// and asserts what the client printed, what the registry saw, and what the gate
+// logged. Nothing is skipped: what is missing fails with a sentence that says so.
+package e2e
+
+import (
+	"testing"
+
+	"github.com/regate/regate/e2e/testbed"
+)
+
+func TestMain(m *testing.M) { testbed.Main(m) }

@@ -1,0 +1,103 @@
+package testbed
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A Gate is regate with a configuration in a file. NewGate reserves its
+// addresses, so that others may be told of them; Start runs it.
+type Gate struct {
+	*Process
+	Host  string // gate.test:PORT, as clients write it
+	URL   string // https://gate.test:PORT
+	Admin string // http://127.0.0.1:PORT
+	CA    *CA
+	File  string // its configuration
+
+	dir      string
+	preamble string
+}
+
+// NewGate reserves the addresses of a gate and makes its certificate.
+func NewGate(t testing.TB, ca *CA) *Gate {
+	t.Helper()
+	https, admin := strconv.Itoa(Port()), LocalAddr()
+	g := &Gate{
+		Host:  Host + ":" + https,
+		URL:   "https://" + Host + ":" + https,
+		Admin: "http://" + admin,
+		CA:    ca,
+		dir:   Dir(t),
+	}
+	g.File = filepath.Join(g.dir, "regate.yaml")
+	cert, key := ca.Issue(t, Host)
+	g.preamble = fmt.Sprintf(`listen: {https: "%s:%s", http: "", admin: "%s"}
+tls: {hosts: [%s], mode: files, files: [{cert: %s, key: %s}]}
+state: {path: %s}
+log: {level: debug, format: json}
+`, address, https, admin, Host, cert, key, g.StatePath())
+	return g
+}
+
+// StatePath returns the folder of the gate's state.
+func (g *Gate) StatePath() string { return filepath.Join(g.dir, "state") }
+
+// Configure writes the configuration: its addresses, certificate, state and
+// log are given, the rest is yaml.
+func (g *Gate) Configure(t testing.TB, yaml string) {
+	t.Helper()
+	write(t, g.File, g.preamble+yaml)
+}
+
+// TokenRoot has the gate make its token root and returns the file, which is
+// what a registry wants as rootcertbundle before it starts.
+func (g *Gate) TokenRoot(t testing.TB) string {
+	t.Helper()
+	Run(t, Command{Program: "regate", Args: []string{"root", "-c", g.File}, Dir: g.dir})
+	return filepath.Join(g.StatePath(), "token-root.pem")
+}
+
+// Start runs the gate and waits until it is ready.
+func (g *Gate) Start(t testing.TB) {
+	t.Helper()
+	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
+	client := g.CA.HTTP()
+	g.Await(t, func() error {
+		if err := answers(http.DefaultClient, g.Admin+"/readyz", 200); err != nil {
+			return err
+		}
+		return answers(client, g.URL+"/healthz", 200)
+	})
+}
+
+// LocalAddr returns a loopback address that nobody else was given.
+func LocalAddr() string { return "127.0.0.1:" + strconv.Itoa(Port()) }
+
+// answers reports an error unless a GET of url has one of the statuses.
+func answers(client *http.Client, url string, statuses ...int) error {
+	res, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	for _, status := range statuses {
+		if res.StatusCode == status {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %s", url, res.Status)
+}
+
+func write(t testing.TB, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(strings.TrimLeft(text, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,99 @@
+package testbed
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A Version is a generation of the registry, named as people name its image.
+type Version string
+
+// The registries that exist in the field: Debian's build of distribution 2.8,
+// and distribution 3.
+const (
+	Registry2 Version = "registry:2"
+	Registry3 Version = "registry:3"
+)
+
+// Versions lists both.
+var Versions = []Version{Registry2, Registry3}
+
+func (v Version) program() string {
+	if v == Registry2 {
+		return "docker-registry"
+	}
+	return "registry"
+}
+
+// A Registry is a running registry with a store of its own.
+type Registry struct {
+	*Process
+	Addr string // 127.0.0.1:PORT
+	URL  string // http://127.0.0.1:PORT
+}
+
+// RegistryConfig says how a registry is set up.
+type RegistryConfig struct {
+	Version Version
+	Addr    string // where it listens; "" chooses a port
+	Auth    string // its auth section as flow YAML, e.g. {htpasswd: {…}}; "" for none
+	HTTP    string // more keys of its http section, each line indented by two
+}
+
+// StartRegistry starts a registry and waits until it answers.
+func StartRegistry(t testing.TB, cfg RegistryConfig) *Registry {
+	t.Helper()
+	if cfg.Addr == "" {
+		cfg.Addr = LocalAddr()
+	}
+	dir := Dir(t)
+	file := write(t, filepath.Join(dir, "config.yml"), cfg.yaml(dir))
+	r := &Registry{Addr: cfg.Addr, URL: "http://" + cfg.Addr}
+	r.Process = Start(t, Command{
+		Program: cfg.Version.program(),
+		Args:    []string{"serve", file},
+		Env:     []string{"OTEL_TRACES_EXPORTER=none"}, // 3.x looks for a collector otherwise
+		Dir:     dir,
+	})
+	r.Await(t, func() error { return answers(http.DefaultClient, r.URL+"/v2/", 200, 401) })
+	return r
+}
+
+func (cfg RegistryConfig) yaml(dir string) string {
+	text := fmt.Sprintf(`version: 0.1
+log: {level: info, accesslog: {disabled: false}}
+storage:
+  filesystem: {rootdirectory: %s}
+  delete: {enabled: true}
+http:
+  addr: %s
+  secret: testbed
+%s
+`, filepath.Join(dir, "store"), cfg.Addr, cfg.HTTP)
+	if cfg.Auth != "" {
+		text += "auth: " + cfg.Auth + "\n"
+	}
+	return text
+}
+
+// Htpasswd returns the auth section of a registry that asks for one user.
+func Htpasswd(t testing.TB, user, password string) string {
+	t.Helper()
+	file := write(t, filepath.Join(Dir(t), "htpasswd"), user+":"+Bcrypt(t, password)+"\n")
+	return fmt.Sprintf("{htpasswd: {realm: registry, path: %s}}", file)
+}
+
+// Bcrypt returns the hash of a password, as htpasswd makes it.
+func Bcrypt(t testing.TB, password string) string {
+	t.Helper()
+	line := Run(t, Command{Program: "htpasswd", Args: []string{"-nbBC", "5", "", password}, Dir: Dir(t)})
+	return strings.TrimPrefix(strings.TrimSpace(line), ":")
+}
+
+// TokenAuth returns the auth section of a registry that asks for tokens.
+func TokenAuth(realm, issuer, service, root string) string {
+	return fmt.Sprintf("{token: {realm: %q, issuer: %q, service: %q, rootcertbundle: %q}}", realm, issuer, service, root)
+}
