@@ -1,0 +1,65 @@
+package configs
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+
+	"github.com/regate/regate/internal/problem"
+)
+
+// A checked configuration knows what is wrong with it.
+type checked interface{ Validate() error }
+
+// read fills into, a pointer to a Config, from a file's bytes, and has it
+// validated. It returns what is wrong and what is only worth a warning, both in
+// the order of the lines.
+func read(data []byte, into checked, env func(string) (string, bool)) (wrong, warnings []Mistake) {
+	var bad, odd mistakes
+	root, size := parse(data, &bad)
+	if root == nil {
+		return bad.list, nil
+	}
+	d := decoder{env: env, bad: &bad, left: size + maxCopies, fields: make(map[reflect.Type]*fields)}
+	d.value(root, reflect.ValueOf(into).Elem(), "")
+	sortOut(into.Validate(), root, &bad, &odd)
+	return bad.inOrder(), odd.inOrder()
+}
+
+// sortOut adds what Validate found to the mistakes and warnings, but for what
+// is said already.
+func sortOut(found error, root *node, bad, odd *mistakes) {
+	var all problem.List
+	all.Under("", found)
+	said := mistakes{list: bad.list, meant: bad.meant}
+	for _, p := range all {
+		if bad.full() || odd.full() {
+			return
+		}
+		switch {
+		case said.touch(p.Path):
+		case p.Warning:
+			odd.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
+		default:
+			bad.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
+		}
+	}
+}
+
+// contents reads a file that may not be larger than maxFile.
+func contents(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
+	}
+	return data, nil
+}

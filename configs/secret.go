@@ -1,0 +1,52 @@
+package configs
+
+import (
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// envMark begins a reference to a variable of the environment. Every other
+// ${…} belongs to the rules and filters, and is text here.
+const envMark = "${env:"
+
+const envElsewhere = "${env:NAME} may only be the whole value of a secret, such as a registry's password; use a …_file key or write the value"
+
+var envRef = regexp.MustCompile(`^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$`)
+
+// secret reads a Secret: as it is written, or from the environment. Nothing
+// that it says may show what stands there.
+func (d *decoder) secret(n *node, v reflect.Value, path string) {
+	if n.kind != scalar {
+		d.bad.addf(n.line, path, "expected text, got %s", n.kind)
+		return
+	}
+	if !isPlain(n) {
+		d.bad.addf(n.line, path, "expected text; quote it")
+		return
+	}
+	text, msg := d.expand(n.text)
+	if msg != "" {
+		d.bad.addf(n.line, path, "%s", msg)
+		return
+	}
+	v.SetString(text)
+}
+
+func (d *decoder) expand(text string) (value, msg string) {
+	if !strings.Contains(text, envMark) {
+		return text, ""
+	}
+	m := envRef.FindStringSubmatch(text)
+	if m == nil {
+		return "", "${env:NAME} must be the whole value, and NAME a variable's name"
+	}
+	value, ok := d.env(m[1])
+	switch {
+	case !ok:
+		return "", "the environment variable " + m[1] + " is not set"
+	case value == "":
+		return "", "the environment variable " + m[1] + " is empty"
+	}
+	return value, ""
+}

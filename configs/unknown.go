@@ -1,0 +1,125 @@
+package configs
+
+import (
+	"slices"
+	"strings"
+)
+
+// A hint is what to say about a key that does not exist, but that people write
+// with good reason.
+type hint struct {
+	key    string
+	beside string // a key that exists at the level where the hint applies
+	say    string
+}
+
+const notYet = "is not there yet"
+
+// hints come from docker_auth's files, whose keys go to other places here, and
+// from keys that are planned.
+var hints = []hint{
+	{"team", "labels", "unknown key; use labels: {teams: …}"},
+	{"server", "registries", "unknown key; docker_auth's server section is listen and tls here"},
+	{"token", "registries", "unknown key; it belongs into auth"},
+	{"users", "registries", "unknown key; it belongs into auth"},
+	{"acl", "registries", "unknown key; it belongs into auth"},
+	{"proxy_protocol", "trusted_proxies", notYet},
+	{"cors", "trusted_proxies", notYet},
+	{"acme", "hosts", notYet},
+	{"client_ca", "hosts", notYet},
+	{"redis", "key_file", notYet},
+	{"refresh", "issuer", notYet},
+	{"ext_auth", "acl", notYet},
+	{"google_auth", "acl", notYet},
+	{"github_auth", "acl", notYet},
+	{"oidc_auth", "acl", notYet},
+	{"gitlab_auth", "acl", notYet},
+	{"ldap_auth", "acl", notYet},
+	{"mongo_auth", "acl", notYet},
+	{"xorm_auth", "acl", notYet},
+	{"plugin_authn", "acl", notYet},
+	{"acl_mongo", "acl", notYet},
+	{"acl_xorm", "acl", notYet},
+	{"ext_authz", "acl", notYet},
+	{"plugin_authz", "acl", notYet},
+	{"casbin_authz", "acl", notYet},
+}
+
+// unknown says what is probably meant by a key that the level does not have.
+// What is planned may stand there already, as long as it is turned off.
+func (d *decoder) unknown(e entry, known *fields, above string) {
+	path := keyPath(above, e.key)
+	for _, h := range hints {
+		if h.key == e.key && known.has(h.beside) {
+			if h.say != notYet || !off(e.val) {
+				d.bad.addf(e.line, path, "%s", h.say)
+			}
+			return
+		}
+	}
+	if near := nearest(e.key, known.names); near != "" {
+		d.bad.addf(e.line, path, "unknown key; did you mean %s?", near)
+		d.bad.meant = append(d.bad.meant, keyPath(above, near))
+		return
+	}
+	d.bad.addf(e.line, path, "unknown key; here can be %s", strings.Join(known.names, ", "))
+}
+
+// off reports whether a value asks for nothing: false, "", off, and lists and
+// mappings without anything else.
+func off(n *node) bool {
+	switch n.kind {
+	case list:
+		return len(n.items) == 0
+	case mapping:
+		return !slices.ContainsFunc(n.entries, func(e entry) bool { return !off(e.val) })
+	}
+	return n.text == "" || n.text == "off" || n.text == "false"
+}
+
+// nearest returns the known key that differs least from the word, "" if all
+// differ in more than a third of it.
+func nearest(word string, known []string) string {
+	const longest = 64
+	if len(word) > longest {
+		return ""
+	}
+	best, least := "", max(1, len(word)/3)+1
+	for _, k := range known {
+		if d := distance(spelling(word), spelling(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// spelling makes TrustedProxies, trusted-proxies and trusted_proxies one.
+func spelling(key string) string {
+	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(key))
+}
+
+// distance is the number of letters to insert, remove, change or swap with the
+// next one to make b of a (optimal string alignment).
+func distance(a, b string) int {
+	var before []int
+	last := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			change := last[j]
+			if a[i] != b[j] {
+				change++
+			}
+			row[j+1] = min(change, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
