@@ -1,0 +1,62 @@
+package edge
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/regate/regate/internal/oci"
+)
+
+// lingering bounds how long the rest of a refused request's body is read. The
+// server reads up to 256 KiB of it before it sends the header, so that the
+// connection can be used again; a client that sends one byte a minute would
+// wait there for ever.
+const lingering = 5 * time.Second
+
+// Handler serves requests with a function that returns an error, which is
+// then what the client is told. If a part of the answer has been sent already
+// the connection is broken instead, so that the client cannot take it for all
+// of it; if the client has gone, nothing is sent.
+func Handler(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, w, r := enter(w, r)
+		if err := serve(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// fail ends a request with err.
+func (s *scope) fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.record.Err = err
+	if s.writer.status != 0 || s.gone() {
+		panic(http.ErrAbortHandler)
+	}
+	if r.ProtoMajor == 1 && s.body.ReadCloser != nil {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering))
+	}
+	oci.WriteError(w, r, err)
+}
+
+// Recover makes a panic the end of that request only: the client is told that
+// there was an internal error, and Log, which is to stand before it, writes
+// the stack. http.ErrAbortHandler is no accident and passes.
+func Recover(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, w, r := enter(w, r)
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(v)
+			}
+			s.record.stack = debug.Stack()
+			s.fail(w, r, panicked{v})
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
