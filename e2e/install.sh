@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$root/.tools/bin
 stamps=$root/.tools/stamps
 
-packages="apache2-utils buildah busybox-static containerd curl debootstrap
+packages="apache2-utils buildah busybox-static containerd curl debootstrap gcc libc6-dev
 docker-compose docker-registry docker.io haproxy jq nginx openssl podman
 prometheus runc skopeo wrk"
 

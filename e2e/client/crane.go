@@ -31,33 +31,37 @@ func (c *crane) Login(user, password string) error {
 }
 
 func (c *crane) Push(repo, tag string) (string, error) {
-	return c.push(repo+":"+tag, []string{runtime.GOARCH})
+	return c.push(repo+":"+tag, runtime.GOARCH)
 }
 
+// PushIndex pushes an image for each platform and then the index over them.
 func (c *crane) PushIndex(repo, tag string) (string, error) {
-	return c.push(repo+":"+tag, image.Platforms(), "--index")
+	args := []string{"index", "append", "--tag", c.ref(repo + ":" + tag)}
+	for _, arch := range image.Platforms() {
+		name := repo + ":" + tag + "-" + arch
+		if _, err := c.push(name, arch); err != nil {
+			return "", err
+		}
+		args = append(args, "--manifest", c.ref(name))
+	}
+	out, err := c.run(args...)
+	if err != nil {
+		return "", err
+	}
+	return lastDigest(out)
 }
 
-func (c *crane) push(name string, architectures []string, options ...string) (string, error) {
+func (c *crane) push(name, arch string) (string, error) {
 	dir, err := scratch(c.env)
 	if err != nil {
 		return "", err
 	}
-	digest, err := image.Layout(dir, "pushed", architectures...)
+	digest, err := image.Layout(dir, "pushed", arch)
 	if err != nil {
 		return "", err
 	}
-	if len(options) > 0 { // an index is found inside the one of the layout
-		options = append(options, "--platform", "all")
-	}
-	out, err := c.run(append([]string{"push", dir, c.ref(name)}, options...)...)
-	if err != nil {
-		return "", err
-	}
-	if len(options) > 0 {
-		return lastDigest(out)
-	}
-	return digest, nil
+	_, err = c.run("push", dir, c.ref(name))
+	return digest, err
 }
 
 func (c *crane) Pull(name string) (string, error) {
