@@ -1,0 +1,271 @@
+// Package acme has the certificates of the gate's https listener.
+//
+// In go the section tls of the configuration and, for what replicas share, a
+// state.Store. Out come a *tls.Config that serves a certificate for each
+// configured host, the certificate of the gate's own CA, and when each
+// certificate ends. Where they come from is the mode: a CA of the gate's own
+// (through certmagic, which stores and renews; an ACME CA will be one issuer
+// more in the same place), files, or nowhere, if a load balancer ends TLS.
+//
+// A handshake never waits: not for storage, not for an issuer. A host that has
+// no certificate yet, or that is none of ours, gets unrecognized_name.
+//
+// The package does not listen, does not look at requests, knows nothing of
+// client certificates, and does not sign tokens; the CA here is another one
+// than the token root. A Manager lives as long as the process: a reload tells
+// it the new hosts, and connections notice nothing.
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/problem"
+	"github.com/regate/regate/internal/state"
+)
+
+// A Manager keeps a certificate for each host. Its methods may be called at
+// the same time by many goroutines, but for Start and Close.
+type Manager struct {
+	mode  string
+	deps  Deps
+	shelf *shelf
+	tls   *tls.Config               // nil in mode proxied
+	ca    atomic.Pointer[authority] // nil but in mode internal
+
+	// One of them is set, as the mode says.
+	managed *managed
+	files   *files
+}
+
+// Deps are what a Manager needs besides its Config.
+type Deps struct {
+	Store  state.Store // for mode internal; values below tls/ should be sealed
+	CAFile string      // where the internal CA's certificate is written for people; "" for nowhere
+	Log    *zap.Logger // nil for silence
+}
+
+// A Status tells of one host's certificate.
+type Status struct {
+	Host     string
+	NotAfter time.Time // zero if there is none
+	Pending  bool      // there is none yet
+	Reason   string    // why there is none or no newer one; "" if nothing has failed
+}
+
+// intervals are how often things are done, and how long storage may take.
+type intervals struct {
+	renewal   time.Duration // between looks for certificates that are due
+	reconcile time.Duration // between looks for hosts that have none
+	files     time.Duration
+	storage   time.Duration // deadline of one operation
+}
+
+// The renewal interval suits the shortest lifetime that can be configured; a
+// look costs no more than a walk over the certificates in memory.
+func usual() intervals {
+	return intervals{renewal: 10 * time.Second, reconcile: 30 * time.Second, files: 5 * time.Second, storage: 3 * time.Second}
+}
+
+// source is what fills the shelf.
+type source interface {
+	start(context.Context)
+	close()
+	refresh() error
+	reason(host string) string
+}
+
+// New reads what cfg names, which must be valid, and makes the CA of mode
+// internal if there is none. A problem.List has paths relative to cfg.
+func New(ctx context.Context, cfg Config, deps Deps) (*Manager, error) {
+	return newManager(ctx, cfg, deps, usual())
+}
+
+func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*Manager, error) {
+	if deps.Log == nil {
+		deps.Log = zap.NewNop()
+	}
+	m := &Manager{mode: cfg.withDefaults().Mode, deps: deps, shelf: newShelf()}
+	switch m.mode {
+	case ModeInternal:
+		m.managed = newManaged(m.shelf, deps.Store, every, deps.Log)
+	case ModeFiles:
+		m.files = newFiles(m.shelf, every.files, deps.Log)
+	}
+	commit, err := m.Prepare(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if m.mode != ModeProxied {
+		m.tls = newTLSConfig(m.shelf)
+	}
+	commit()
+	return m, nil
+}
+
+// newTLSConfig is what crypto/tls has by default, without the CBC suites of TLS 1.2.
+func newTLSConfig(s *shelf) *tls.Config {
+	return &tls.Config{
+		GetCertificate: s.certificate,
+		NextProtos:     []string{"h2", "http/1.1"},
+		MinVersion:     tls.VersionTLS12,
+		CipherSuites: []uint16{ // of TLS 1.2; crypto/tls orders them
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		DynamicRecordSizingDisabled: true, // most bytes are in blobs
+	}
+}
+
+func (m *Manager) source() source {
+	switch m.mode {
+	case ModeInternal:
+		return m.managed
+	case ModeFiles:
+		return m.files
+	}
+	return nil
+}
+
+// Start begins to get and renew certificates, until ctx is done or Close.
+func (m *Manager) Start(ctx context.Context) {
+	if s := m.source(); s != nil {
+		s.start(ctx)
+	}
+}
+
+// Close ends what Start began and waits for it. The store must still be open.
+func (m *Manager) Close() {
+	if s := m.source(); s != nil {
+		s.close()
+	}
+}
+
+// Prepare does everything for a change to cfg that can fail, and changes
+// nothing. commit then makes the change; handshakes for hosts that stay are
+// served all the while, and open connections notice nothing.
+func (m *Manager) Prepare(ctx context.Context, cfg Config) (commit func(), err error) {
+	cfg = cfg.withDefaults()
+	if cfg.Mode != m.mode {
+		return nil, fmt.Errorf("tls.mode cannot change from %s to %s while the gate runs", m.mode, cfg.Mode)
+	}
+	switch m.mode {
+	case ModeInternal:
+		return m.prepareInternal(ctx, cfg)
+	case ModeFiles:
+		set, err := readFiles(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return func() { m.files.follow(cfg, set) }, nil
+	case ModeProxied:
+		return func() {}, nil
+	}
+	return nil, fmt.Errorf("tls.mode %s is not there yet", m.mode)
+}
+
+func (m *Manager) prepareInternal(ctx context.Context, cfg Config) (commit func(), err error) {
+	ca, err := m.authority(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	var l problem.List
+	for i, host := range cfg.Hosts {
+		if err := ca.permits(host); err != nil {
+			l.Addf(fmt.Sprintf("hosts[%d]", i), "%v: give the gate a new CA with another tls.internal.name, "+
+				"and clients its certificate, or bring one with tls.internal.ca_cert and ca_key", err)
+		}
+	}
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	return func() { m.adopt(ca, cfg) }, nil
+}
+
+// authority is the one that cfg names; mostly the one that is there, so that
+// a reload does not need the state.
+func (m *Manager) authority(ctx context.Context, cfg Config) (*authority, error) {
+	if ca := m.ca.Load(); ca != nil && cfg.Internal.CACert == "" && ca.name == cfg.Internal.Name {
+		return ca, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.managed.every.storage)
+	defer cancel()
+	return loadAuthority(ctx, m.deps.Store, cfg)
+}
+
+func (m *Manager) adopt(ca *authority, cfg Config) {
+	log := m.deps.Log
+	m.ca.Store(ca)
+	if err := publish(m.deps.CAFile, ca.pem()); err != nil {
+		log.Error("the CA's certificate cannot be written", zap.Error(err))
+	}
+	if time.Until(ca.cert.NotAfter) < 365*24*time.Hour {
+		log.Warn("the CA ends within a year: make another with a new tls.internal.name", zap.Time("not_after", ca.cert.NotAfter))
+	}
+	m.managed.follow(internalPlan(ca, cfg))
+}
+
+// TLSConfig is for the https listener, the same one as long as the Manager
+// lives; nil in mode proxied, in which it speaks plain HTTP.
+func (m *Manager) TLSConfig() *tls.Config { return m.tls }
+
+// CAPEM is the certificate that clients must be told to trust in mode
+// internal, with its chain; nil in the others.
+func (m *Manager) CAPEM() []byte {
+	if ca := m.ca.Load(); ca != nil {
+		return ca.pem()
+	}
+	return nil
+}
+
+// CAFingerprint is "sha256:" and the hash of that certificate in hex, or "".
+func (m *Manager) CAFingerprint() string {
+	if ca := m.ca.Load(); ca != nil {
+		return ca.fingerprint()
+	}
+	return ""
+}
+
+// Refresh looks at once whether certificate files have changed. An error means
+// that they have, and cannot be used; the former ones stay.
+func (m *Manager) Refresh() error {
+	if s := m.source(); s != nil {
+		return s.refresh()
+	}
+	return nil
+}
+
+// Certificates tells of each configured host, in the configured order.
+func (m *Manager) Certificates() []Status {
+	v, s := m.shelf.view.Load(), m.source()
+	var all []Status
+	for _, host := range v.hosts {
+		st := Status{Host: host, Reason: s.reason(host), Pending: true}
+		if certs := v.certs[host]; len(certs) > 0 {
+			st.Pending, st.NotAfter = false, certs[0].Leaf.NotAfter
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
+// Wait returns when every host has a certificate, or with ctx's error.
+func (m *Manager) Wait(ctx context.Context) error {
+	for {
+		v := m.shelf.view.Load()
+		if !v.pending() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-v.next:
+		}
+	}
+}
