@@ -1,0 +1,146 @@
+package configs
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/regate/regate/internal/problem"
+)
+
+// Listen is the section listen: where the gate is reached, and by whom. A
+// change of it needs a restart.
+type Listen struct {
+	// HTTPS is the address of the gate itself, as host:port, [v6]:port, or
+	// :port for all addresses. Default ":443".
+	HTTPS string `yaml:"https"`
+
+	// HTTP is the address that redirects browsers to https and, in tls.mode
+	// internal, gives out the CA's certificate. Default ":80"; "" turns it off.
+	HTTP string `yaml:"http"`
+
+	// Admin is the address of /healthz, /readyz and /metrics. It changes
+	// nothing and asks nobody who they are. Default "127.0.0.1:9180"; "" turns
+	// it off.
+	Admin string `yaml:"admin"`
+
+	// Control is the path of the Unix socket through which commands reach the
+	// running gate. Default control.sock in the directory state.path.
+	Control string `yaml:"control"`
+
+	// PublicURL is https://HOST[:PORT] as clients see it, if that is none of
+	// tls.hosts with the port of HTTPS: behind a balancer, or a port that is
+	// mapped. Default: none.
+	PublicURL string `yaml:"public_url"`
+
+	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
+	// believed. In tls.mode proxied nobody else may connect. Default: none.
+	TrustedProxies []Network `yaml:"trusted_proxies"`
+
+	// Grace is how long the gate, told to end, says so at /readyz and still
+	// takes requests, so that balancers can turn away. Default 10s.
+	Grace time.Duration `yaml:"grace"`
+
+	// Drain is how long after Grace transfers may go on before they are cut.
+	// Default 15m.
+	Drain time.Duration `yaml:"drain"`
+}
+
+func defaultListen() Listen {
+	return Listen{
+		HTTPS: ":443",
+		HTTP:  ":80",
+		Admin: "127.0.0.1:9180",
+		Grace: 10 * time.Second,
+		Drain: 15 * time.Minute,
+	}
+}
+
+// Proxies returns TrustedProxies.
+func (l Listen) Proxies() []netip.Prefix {
+	all := make([]netip.Prefix, len(l.TrustedProxies))
+	for i, n := range l.TrustedProxies {
+		all[i] = n.Prefix
+	}
+	return all
+}
+
+// Validate says what is wrong with l. It opens nothing.
+func (l Listen) Validate() error {
+	var bad problem.List
+	if l.HTTPS == "" {
+		bad.Addf("https", "is empty, and the gate has to listen somewhere")
+	}
+	l.validateAddresses(&bad)
+	if l.PublicURL != "" {
+		if msg := wrongOrigin(l.PublicURL); msg != "" {
+			bad.Addf("public_url", "%s", msg)
+		}
+	}
+	for i, n := range l.TrustedProxies {
+		if n.Bits() == 0 {
+			bad.Warnf(indexPath("trusted_proxies", i), "%s is everybody: each client can say which address it has", n)
+		}
+	}
+	if l.Grace < 0 {
+		bad.Addf("grace", "%s is negative", l.Grace)
+	}
+	if l.Drain < 0 {
+		bad.Addf("drain", "%s is negative", l.Drain)
+	}
+	return bad.Err()
+}
+
+// validateAddresses also finds a port that is asked for twice: the second
+// listener would fail, and the message of the system would not say why.
+func (l Listen) validateAddresses(bad *problem.List) {
+	used := make(map[string]string)
+	for _, a := range []struct{ key, addr string }{{"https", l.HTTPS}, {"http", l.HTTP}, {"admin", l.Admin}} {
+		if a.addr == "" {
+			continue
+		}
+		if _, port, ok := splitAddress(a.addr); !ok {
+			bad.Addf(a.key, "%q is no address such as \":443\" or \"127.0.0.1:8443\"", a.addr)
+		} else if first, twice := used[a.addr]; twice && port != 0 {
+			bad.Addf(a.key, "%s is the address of %s already", a.addr, first)
+		} else {
+			used[a.addr] = a.key
+		}
+	}
+}
+
+// splitAddress takes an address apart; port 0 lets the system choose.
+func splitAddress(addr string) (host string, port int, ok bool) {
+	host, digits, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, false
+	}
+	number, err := strconv.ParseUint(digits, 10, 16)
+	return host, int(number), err == nil
+}
+
+// wrongOrigin says why text is not https://HOST[:PORT], "" if it is.
+func wrongOrigin(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Opaque != "":
+		return "is no URL such as https://registry.example.com"
+	case u.Scheme != "https":
+		return "does not begin with https://; clients speak TLS to the gate or to what stands before it"
+	case u.Host == "" || u.Hostname() == "" || strings.ContainsAny(u.Host, "*, "):
+		return "names no host"
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(text, "?#"):
+		return "has more than https://HOST[:PORT]; registries have no path before /v2/"
+	case strings.HasSuffix(u.Host, ":"):
+		return "has a colon without a port"
+	}
+	if p := u.Port(); p != "" {
+		if number, err := strconv.ParseUint(p, 10, 16); err != nil || number == 0 {
+			return "has a port that is none"
+		}
+	}
+	return ""
+}
