@@ -51,6 +51,7 @@ func open(ctx context.Context, cfg Config, log *zap.Logger, now func() time.Time
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state %s: %w", cfg.dbPath(), err), s.Close())
 	}
+	s.warnMode()
 	return s, nil
 }
 
@@ -99,5 +100,18 @@ func tryOpen(path string) (*bbolt.DB, error) {
 		// could open. It has never held anything.
 		_ = os.Remove(path)
 	}
+	if errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) || errors.Is(err, berrors.ErrVersionMismatch) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	return db, err
+}
+
+// warnMode tells the operator about a file that was put back with a wider mode
+// than it was made with: what is sealed in it is safe, names and hashes are not.
+func (s *Store) warnMode() {
+	path := s.db.Path()
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		s.log.Warn("state file is open to other users: chmod 600 it", zap.String("path", path), zap.Stringer("mode", info.Mode()))
+	}
 }

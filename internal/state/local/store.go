@@ -168,6 +168,10 @@ func (s *Store) Close() error {
 	s.watchers.end()
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
+	return s.closeDB(ctx)
+}
+
+func (s *Store) closeDB(ctx context.Context) error {
 	_, err := run(ctx, make(chan struct{}, 1), func() (struct{}, error) {
 		return struct{}{}, s.db.Close()
 	})
