@@ -1,0 +1,83 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// An Upstream is the state of one server of a registry.
+type Upstream struct {
+	Registry string // its name in the configuration
+	Endpoint string // host:port
+	Up       bool
+}
+
+// A Certificate is what the listener shows for one host.
+type Certificate struct {
+	Host     string
+	NotAfter time.Time // zero if there is none yet
+}
+
+// ShowUpstreams asks now at each scrape, so that what a reload took away is
+// no longer shown. Each pair of registry and endpoint must occur once.
+func (m *Metrics) ShowUpstreams(now func() []Upstream) {
+	m.register(states{
+		desc: desc("upstream_up", "Whether a server of a registry takes requests.", "registry", "endpoint"),
+		list: func(emit emitter) {
+			for _, u := range now() {
+				emit(number(u.Up), u.Registry, u.Endpoint)
+			}
+		},
+	})
+}
+
+// ShowCertificates asks now at each scrape. A host without a certificate has
+// none of the metric.
+func (m *Metrics) ShowCertificates(now func() []Certificate) {
+	m.register(states{
+		desc: desc("certificate_expiry_timestamp_seconds", "When the certificate of a host ends.", "host"),
+		list: func(emit emitter) {
+			for _, c := range now() {
+				if !c.NotAfter.IsZero() {
+					emit(float64(c.NotAfter.Unix()), c.Host)
+				}
+			}
+		},
+	})
+}
+
+// ShowDraining asks now at each scrape whether the gate is about to stop.
+func (m *Metrics) ShowDraining(now func() bool) {
+	m.register(states{
+		desc: desc("draining", "Whether the gate is about to stop."),
+		list: func(emit emitter) { emit(number(now())) },
+	})
+}
+
+type emitter func(value float64, labels ...string)
+
+// states are a metric that is made at each scrape.
+type states struct {
+	desc *prometheus.Desc
+	list func(emitter)
+}
+
+func (s states) Describe(ch chan<- *prometheus.Desc) { ch <- s.desc }
+
+func (s states) Collect(ch chan<- prometheus.Metric) {
+	s.list(func(value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, value, labels...)
+	})
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
