@@ -1,0 +1,414 @@
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/local"
+)
+
+// openStore opens a state that ends with the test.
+func openStore(t *testing.T) state.Store {
+	t.Helper()
+	s, err := local.Open(t.Context(), local.Config{Path: filepath.Join(t.TempDir(), "state")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func openRing(t *testing.T, o Options) *Ring {
+	t.Helper()
+	r, err := Open(t.Context(), o, nil)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return r
+}
+
+// run keeps the ring fresh until the test ends.
+func run(t *testing.T, r *Ring) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+}
+
+// A faulty Store fails as a real one does when its engine is away, or when
+// only its disk is full.
+type faulty struct {
+	state.Store
+	down, full atomic.Bool
+}
+
+var errDown = errors.New("state is down")
+
+func (f *faulty) Get(ctx context.Context, key string) (state.Value, error) {
+	if f.down.Load() {
+		return state.Value{}, errDown
+	}
+	return f.Store.Get(ctx, key)
+}
+
+func (f *faulty) Put(ctx context.Context, key string, val []byte, o state.PutOpts) (uint64, error) {
+	if f.down.Load() || f.full.Load() {
+		return 0, errDown
+	}
+	return f.Store.Put(ctx, key, val, o)
+}
+
+func TestRingIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	store, file := openStore(t), filepath.Join(t.TempDir(), "root.pem")
+	first := openRing(t, Options{Store: store, RootFile: file})
+	again := openRing(t, Options{Store: store, RootFile: file})
+	if first.Fingerprint() != again.Fingerprint() || first.Signer().KeyID != again.Signer().KeyID {
+		t.Errorf("second start has root %s and leaf %s, want %s and %s",
+			again.Fingerprint(), again.Signer().KeyID, first.Fingerprint(), first.Signer().KeyID)
+	}
+	if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, first.RootPEM()) {
+		t.Errorf("root file = %q, %v; want %q", text, err, first.RootPEM())
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("root file's mode = %v, %v; want 0644, registries run as other users", info.Mode(), err)
+	}
+	if n := len(strings.Split(first.Fingerprint(), ":")); n != 32 {
+		t.Errorf("Fingerprint() = %s, want 32 bytes", first.Fingerprint())
+	}
+}
+
+func TestRootIsWhatRegistriesTake(t *testing.T) {
+	t.Parallel()
+	root := openRing(t, Options{Store: openStore(t)}).Root()
+	if !root.IsCA || root.MaxPathLen != 0 || !root.MaxPathLenZero || root.KeyUsage != x509.KeyUsageCertSign {
+		t.Errorf("root: CA %v, path length %d, usage %b", root.IsCA, root.MaxPathLen, root.KeyUsage)
+	}
+	if years := root.NotAfter.Sub(time.Now()) / (365 * 24 * time.Hour); years < 9 {
+		t.Errorf("root lives %d years", years)
+	}
+}
+
+// A gate that has lost its root file writes it again; one that cannot write
+// over a good file does not mind.
+func TestRootFileIsRepaired(t *testing.T) {
+	t.Parallel()
+	store, file := openStore(t), filepath.Join(t.TempDir(), "root.pem")
+	for _, before := range []string{"", "rubbish"} {
+		if err := os.WriteFile(file, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := openRing(t, Options{Store: store, RootFile: file})
+		if text, _ := os.ReadFile(file); !bytes.Equal(text, r.RootPEM()) {
+			t.Errorf("root file over %q = %q", before, text)
+		}
+	}
+	before, _ := os.Stat(file)
+	openRing(t, Options{Store: store, RootFile: file})
+	if after, _ := os.Stat(file); !os.SameFile(before, after) {
+		t.Error("a good root file was written again")
+	}
+	_, err := Open(t.Context(), Options{Store: store, RootFile: filepath.Join(file, "no", "directory")}, nil)
+	if err == nil || !strings.Contains(err.Error(), "write the token root") {
+		t.Errorf("Open with an impossible root file: %v", err)
+	}
+}
+
+func TestExportRootSignsLeavesElsewhere(t *testing.T) {
+	t.Parallel()
+	r := openRing(t, Options{Store: openStore(t)})
+	cert, key, err := r.ExportRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile := writeFile(t, dir, "root.crt", cert), writeFile(t, dir, "root.key", key)
+	other := openRing(t, Options{Store: openStore(t), Cert: certFile, Key: keyFile})
+	if other.Fingerprint() != r.Fingerprint() {
+		t.Errorf("Fingerprint() = %s, want %s", other.Fingerprint(), r.Fingerprint())
+	}
+	if _, err := r.Verifier(other.Signer().Chain[0]); err != nil {
+		t.Errorf("a leaf that the exported root signed elsewhere: %v", err)
+	}
+}
+
+func TestGatesThatStartTogetherAgree(t *testing.T) {
+	t.Parallel()
+	store := openStore(t)
+	rings := make([]*Ring, 6)
+	var starts sync.WaitGroup
+	for i := range rings {
+		starts.Go(func() {
+			r, err := Open(t.Context(), Options{Store: store}, nil)
+			if err != nil {
+				t.Errorf("Open: %v", err)
+				return
+			}
+			rings[i] = r
+		})
+	}
+	starts.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	for _, r := range rings[1:] {
+		if r.Fingerprint() != rings[0].Fingerprint() {
+			t.Error("two gates made a root each")
+		}
+		if r.Signer().KeyID != rings[0].Signer().KeyID {
+			t.Error("two gates made a first leaf each")
+		}
+	}
+}
+
+func TestStateThatCannotBeAskedIsNoReasonForANewRoot(t *testing.T) {
+	t.Parallel()
+	inner := openStore(t)
+	store := &faulty{Store: inner}
+	store.down.Store(true)
+	if _, err := Open(t.Context(), Options{Store: store}, nil); !errors.Is(err, errDown) {
+		t.Fatalf("Open without state: %v, want %v", err, errDown)
+	}
+	if _, err := inner.Get(t.Context(), rootKey); !errors.Is(err, state.ErrNotFound) {
+		t.Fatalf("a root was made: %v", err)
+	}
+}
+
+func TestStateSealedWithAnotherKeyIsNoReasonForANewRoot(t *testing.T) {
+	t.Parallel()
+	store := openStore(t)
+	sealed := func(b byte) state.Store {
+		key, err := state.NewKey([32]byte{b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Seal(store, key, "keys")
+	}
+	r := openRing(t, Options{Store: sealed(1)})
+	if _, err := Open(t.Context(), Options{Store: sealed(2)}, nil); err == nil {
+		t.Error("Open with another sealing key succeeded")
+	}
+	if again := openRing(t, Options{Store: sealed(1)}); again.Fingerprint() != r.Fingerprint() {
+		t.Error("the root was replaced")
+	}
+}
+
+func TestFullDiskDoesNotKeepAGateFromStarting(t *testing.T) {
+	t.Parallel()
+	store := &faulty{Store: openStore(t)}
+	first := openRing(t, Options{Store: store})
+	store.full.Store(true)
+	tomorrow := func() time.Time { return time.Now().Add(signFor + time.Hour) } // a renewal is due
+	again, err := Open(t.Context(), Options{Store: store, Now: tomorrow}, nil)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	if again.Signer().KeyID != first.Signer().KeyID {
+		t.Error("the leaf is not the one in state")
+	}
+}
+
+// TestRotation lets two gates run for four days and a half on one Store, and
+// looks at them every half an hour.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := openStore(t)
+		rings := []*Ring{openRing(t, Options{Store: store}), openRing(t, Options{Store: store})}
+		for _, r := range rings {
+			run(t, r)
+		}
+		lastUse := make(map[string]time.Time) // of a leaf, by its DER
+		var order []string
+		for range 108 * 2 {
+			time.Sleep(30 * time.Minute)
+			for _, r := range rings {
+				s := r.Signer()
+				if lastUse[string(s.Chain[0])].IsZero() {
+					order = append(order, string(s.Chain[0]))
+				}
+				lastUse[string(s.Chain[0])] = time.Now()
+				if left := time.Until(s.NotAfter); left < MaxTokenLife+2*time.Minute {
+					t.Fatalf("a leaf signs with %v left", left)
+				}
+				if !bytes.Contains(r.JWKS(), []byte(s.KeyID)) {
+					t.Fatal("the signing leaf is not in the JWKS")
+				}
+			}
+			for der, used := range lastUse {
+				if time.Since(used) > MaxTokenLife {
+					continue
+				}
+				for _, r := range rings {
+					if _, err := r.Verifier([]byte(der)); err != nil {
+						t.Fatalf("a leaf that signed %v ago: %v", time.Since(used), err)
+					}
+				}
+			}
+		}
+		if len(order) != 5 {
+			t.Errorf("%d leaves have signed, want 5", len(order))
+		}
+		if _, err := rings[0].Verifier([]byte(order[0])); err == nil {
+			t.Error("the first leaf is still good for verifying")
+		}
+	})
+}
+
+func TestLeafIsPublishedBeforeItSigns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := openRing(t, Options{Store: openStore(t)})
+		run(t, r)
+		first, before := r.Signer().KeyID, r.JWKS()
+		for bytes.Equal(r.JWKS(), before) {
+			time.Sleep(time.Second)
+		}
+		published := time.Now()
+		for r.Signer().KeyID == first {
+			time.Sleep(time.Second)
+		}
+		if d := time.Since(published); d < 2*poll || d > publishes+poll {
+			t.Errorf("the second leaf signs %v after its publication, want %v", d, publishes)
+		}
+	})
+}
+
+func TestOldLeavesLoseTheirKeysInState(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := openRing(t, Options{Store: openStore(t)})
+		run(t, r)
+		time.Sleep(2*signFor + time.Minute)
+		ls, _, err := r.readLeaves(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(ls) != 3 || ls[0].key != nil || ls[2].key == nil {
+			t.Errorf("%d leaves; the first has its key: %v, the last: %v", len(ls), ls[0].key != nil, ls[len(ls)-1].key != nil)
+		}
+	})
+}
+
+func TestStateDownKeepsTheLastLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &faulty{Store: openStore(t)}
+		r := openRing(t, Options{Store: store})
+		run(t, r)
+		time.Sleep(signFor - publishes + poll) // the second leaf is published, and does not sign
+		first := r.Signer()
+		store.down.Store(true)
+		time.Sleep(publishes)
+		second := r.Signer()
+		if second.KeyID == first.KeyID {
+			t.Error("a published leaf does not begin to sign while the state is down")
+		}
+		time.Sleep(44 * time.Hour)
+		if r.Signer() == nil || r.Signer().KeyID != second.KeyID || time.Until(r.Signer().NotAfter) < MaxTokenLife {
+			t.Error("the last leaf is not in use after 44 hours without state")
+		}
+		store.down.Store(false)
+		time.Sleep(2*poll + publishes)
+		if r.Signer().KeyID == second.KeyID {
+			t.Error("no new leaf after the state has come back")
+		}
+	})
+}
+
+func TestRunFollowsOtherGatesByHint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		store := openStore(t)
+		follower := openRing(t, Options{Store: store, Now: clock})
+		run(t, follower)
+		before := follower.JWKS()
+		ahead.Store(int64(signFor))
+		if err := openRing(t, Options{Store: store, Now: clock}).refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if bytes.Equal(before, follower.JWKS()) {
+			t.Error("the follower has not seen the new leaf before its next poll")
+		}
+	})
+}
+
+func TestOpenWaitsForTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := openStore(t)
+		lease, err := store.Acquire(t.Context(), leaseName, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(5*time.Second, func() { _ = lease.Release(context.Background()) })
+		start := time.Now()
+		openRing(t, Options{Store: store})
+		if took := time.Since(start); took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("Open took %v", took)
+		}
+	})
+}
+
+func TestOpenDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := openStore(t)
+		lease, err := store.Acquire(t.Context(), leaseName, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = lease.Release(t.Context()) }()
+		if _, err := Open(t.Context(), Options{Store: store}, nil); !errors.Is(err, state.ErrHeld) {
+			t.Errorf("Open = %v, want %v", err, state.ErrHeld)
+		}
+	})
+}
+
+func TestBrokenRecordsAreErrors(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{rootKey, "leaves"} {
+		store := openStore(t)
+		if key == "leaves" {
+			key = openRing(t, Options{Store: store}).leavesKey()
+		}
+		for _, text := range []string{"", "{", `{"cert":"AAAA"}`, `[{"cert":"AAAA"}]`, `"x"`} {
+			if _, err := store.Put(t.Context(), key, []byte(text), state.PutOpts{}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Open(t.Context(), Options{Store: store}, nil)
+			if err == nil || !strings.Contains(err.Error(), key) {
+				t.Errorf("Open with %q at %s = %v, want an error that names the key", text, key, err)
+			}
+		}
+	}
+}
+
+func writeFile(t *testing.T, dir, name string, text []byte) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func pemOf(typ string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der})
+}
