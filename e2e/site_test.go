@@ -106,12 +106,25 @@ func startEngines(t testing.TB) engines {
 // startSite starts a registry and a gate that trust each other by the mode.
 func startSite(t testing.TB, m mode, v testbed.Version, e engines) *site {
 	t.Helper()
-	s := &site{gate: testbed.NewGate(t, testbed.NewCA(t)), engines: e}
+	s := prepareSite(t, m, v, e)
+	s.gate.Start(t)
+	return s
+}
+
+// prepareSite is startSite without starting the gate.
+func prepareSite(t testing.TB, m mode, v testbed.Version, e engines) *site {
+	t.Helper()
+	return prepareBehind(t, testbed.NewGate(t, testbed.NewCA(t)), m, v, e)
+}
+
+// prepareBehind is prepareSite with a gate of the test's own.
+func prepareBehind(t testing.TB, g *testbed.Gate, m mode, v testbed.Version, e engines) *site {
+	t.Helper()
+	s := &site{gate: g, engines: e}
 	addr := testbed.LocalAddr()
 	s.gate.Configure(t, fmt.Sprintf("registries: {main: {upstreams: [\"http://%s\"], auth: %s}}%s", addr, m.gate(t), rules(t)))
 	auth := m.registry(t, s.gate)
 	s.registry = testbed.StartRegistry(t, testbed.RegistryConfig{Version: v, Addr: addr, Auth: auth})
-	s.gate.Start(t)
 	return s
 }
 

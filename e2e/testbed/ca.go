@@ -43,6 +43,25 @@ func NewCA(t testing.TB) *CA {
 	return ca
 }
 
+// LoadCA returns an authority that somebody else made: it can be trusted, but
+// signs nothing.
+func LoadCA(t testing.TB, file string) *CA {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatalf("no certificate in %s", file)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &CA{File: file, cert: cert}
+}
+
 // Issue makes a server certificate for the names, which may be addresses, and
 // returns the files of chain and key.
 func (ca *CA) Issue(t testing.TB, names ...string) (cert, key string) {

@@ -16,32 +16,39 @@ type Gate struct {
 	*Process
 	Host  string // gate.test:PORT, as clients write it
 	URL   string // https://gate.test:PORT
+	Plain string // http://gate.test:PORT
 	Admin string // http://127.0.0.1:PORT
-	CA    *CA
+	CA    *CA    // who signs its certificate; its own is known after Start
 	File  string // its configuration
 
 	dir      string
 	preamble string
 }
 
-// NewGate reserves the addresses of a gate and makes its certificate.
+// NewGate reserves the addresses of a gate and makes its certificate. With no
+// CA given the gate is told to be its own.
 func NewGate(t testing.TB, ca *CA) *Gate {
 	t.Helper()
-	https, admin := strconv.Itoa(Port()), LocalAddr()
+	https, plain, admin := strconv.Itoa(Port()), strconv.Itoa(Port()), LocalAddr()
 	g := &Gate{
 		Host:  Host + ":" + https,
 		URL:   "https://" + Host + ":" + https,
+		Plain: "http://" + Host + ":" + plain,
 		Admin: "http://" + admin,
 		CA:    ca,
 		dir:   Dir(t),
 	}
 	g.File = filepath.Join(g.dir, "regate.yaml")
-	cert, key := ca.Issue(t, Host)
-	g.preamble = fmt.Sprintf(`listen: {https: "%s:%s", http: "", admin: "%s"}
-tls: {hosts: [%s], mode: files, files: [{cert: %s, key: %s}]}
-state: {path: %s}
+	tls := "mode: internal"
+	if ca != nil {
+		cert, key := ca.Issue(t, Host)
+		tls = fmt.Sprintf("mode: files, files: [{cert: %s, key: %s}]", cert, key)
+	}
+	g.preamble = fmt.Sprintf(`listen: {https: "%[1]s:%[2]s", http: "%[1]s:%[3]s", admin: %[4]q}
+tls: {hosts: [%[5]s], %[6]s}
+state: {path: %[7]s}
 log: {level: debug, format: json}
-`, address, https, admin, Host, cert, key, g.StatePath())
+`, address, https, plain, admin, Host, tls, g.StatePath())
 	return g
 }
 
@@ -67,13 +74,12 @@ func (g *Gate) TokenRoot(t testing.TB) string {
 func (g *Gate) Start(t testing.TB) {
 	t.Helper()
 	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
+	g.Await(t, func() error { return answers(http.DefaultClient, g.Admin+"/readyz", 200) })
+	if g.CA == nil {
+		g.CA = LoadCA(t, filepath.Join(g.StatePath(), "ca.pem"))
+	}
 	client := g.CA.HTTP()
-	g.Await(t, func() error {
-		if err := answers(http.DefaultClient, g.Admin+"/readyz", 200); err != nil {
-			return err
-		}
-		return answers(client, g.URL+"/healthz", 200)
-	})
+	g.Await(t, func() error { return answers(client, g.URL+"/healthz", 200) })
 }
 
 // LocalAddr returns a loopback address that nobody else was given.

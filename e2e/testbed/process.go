@@ -1,8 +1,6 @@
 package testbed
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +50,7 @@ type Command struct {
 	Args    []string
 	Env     []string // beside PATH and HOME
 	Dir     string   // where its log goes
+	Stdin   string   // for Run
 }
 
 // Start starts a server that is stopped when the test ends. If the test has
@@ -146,7 +145,7 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "")
 }
 
-// Run runs a command to its end and returns its standard output.
+// Run runs a command to its end and returns all that it printed.
 func Run(t testing.TB, c Command) string {
 	t.Helper()
 	path, err := tool.Path(c.Program)
@@ -155,11 +154,10 @@ func Run(t testing.TB, c Command) string {
 	}
 	cmd := exec.Command(path, c.Args...)
 	cmd.Env = append(tool.Environ(c.Dir), c.Env...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	cmd.Stdin = strings.NewReader(c.Stdin)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatal(fmt.Errorf("%s %s: %w\n%s%s", c.Program, strings.Join(c.Args, " "), err, out, stderr.String()))
+		t.Fatalf("%s %s: %v\n%s", c.Program, strings.Join(c.Args, " "), err, out)
 	}
 	return string(out)
 }
