@@ -1,0 +1,276 @@
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// eventually polls until ok, for as long as a loaded machine may take.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (m *Manager) serial(host string) string {
+	return m.shelf.view.Load().certs[host][0].Leaf.SerialNumber.String()
+}
+
+func TestRenewalFailsNoHandshake(t *testing.T) {
+	t.Parallel()
+	cfg := internal("renewal.example.com")
+	cfg.Internal.Lifetime = 9 * time.Second // due when 3 s are left, which is room for a slow machine
+	m := startManager(t, cfg, openStore(t))
+	addr := serve(t, m)
+	open, err := dial(t, addr, trusting(m.CAPEM(), "renewal.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := open.ConnectionState().PeerCertificates[0]
+	eventually(t, "another certificate is served", func() bool {
+		return leaf(t, m, addr, "renewal.example.com").SerialNumber.Cmp(first.SerialNumber) != 0
+	})
+	if err := ping(open); err != nil {
+		t.Errorf("connection from before the renewal: %v", err)
+	}
+}
+
+// ping sees whether the other end is still there.
+func ping(c *tls.Conn) error {
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.Write([]byte("x")); err != nil {
+		return err
+	}
+	_, err := c.Read(make([]byte, 1))
+	return err
+}
+
+// P2: certmagic reads storage with its cache locked, and whoever wants to
+// write the cache then holds up whoever wants to read it.
+func TestHandshakeDoesNotWaitForStorage(t *testing.T) {
+	t.Parallel()
+	st := &faulty{Store: openStore(t)}
+	cfg := internal("slow.example.com", "gone.example.com")
+	cfg.Internal.Lifetime = 3 * time.Second // soon due, so that certmagic reads storage
+	every := brisk()
+	every.storage = time.Hour
+	m, err := newManager(t.Context(), cfg, Deps{Store: st}, every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	m.Start(ctx)
+	t.Cleanup(func() { cancel(); st.heal(); m.Close() })
+	waitAll(t, m)
+
+	asked := make(chan string, 1)
+	st.hang(asked)
+	<-asked // the cache is locked by now, or will be: the certificates are due for good
+	cfg.Hosts = cfg.Hosts[:1]
+	commit, err := m.Prepare(t.Context(), cfg) // a reload needs no storage either
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit() // and now somebody wants to write to it
+	for range 3 {
+		c, err := dial(t, serve(t, m), &tls.Config{ServerName: "slow.example.com", InsecureSkipVerify: true}) // it may be over
+		if err != nil {
+			t.Fatalf("handshake while storage hangs: %v", err)
+		}
+		_ = c.Close()
+	}
+}
+
+// P3: certmagic gives up a host when storage fails at the start.
+func TestStorageDownAtStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	real := openStoreAt(t, dir)
+	cfg := internal("down.example.com")
+	first := startManager(t, cfg, real)
+	want := first.serial("down.example.com")
+	first.Close()
+
+	st := &faulty{Store: real}
+	st.fail("Get", "certificates/")
+	m := newTestManager(t, cfg, st)
+	m.Start(t.Context())
+	eventually(t, "the reason is known", func() bool {
+		s := m.Certificates()[0]
+		return s.Pending && s.NotAfter.IsZero() && strings.Contains(s.Reason, "state is down")
+	})
+	_, err := dial(t, serve(t, m), trusting(m.CAPEM(), "down.example.com"))
+	if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+		t.Errorf("handshake for a pending host: %v, want unrecognized name", err)
+	}
+	st.heal()
+	waitAll(t, m)
+	if got := m.serial("down.example.com"); got != want {
+		t.Errorf("serial is %s, want %s: an outage has become an order", got, want)
+	}
+	if s := m.Certificates()[0]; s.Pending || s.NotAfter.IsZero() || s.Reason != "" {
+		t.Errorf("status after the outage: %+v", s)
+	}
+}
+
+func TestReloadChangesHosts(t *testing.T) {
+	t.Parallel()
+	m := startManager(t, internal("a.example.com", "b.example.com"), openStore(t))
+	config, addr := m.TLSConfig(), serve(t, m)
+	onB, err := dial(t, addr, trusting(m.CAPEM(), "b.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := leaf(t, m, addr, "a.example.com")
+
+	commit, err := m.Prepare(t.Context(), internal("a.example.com", "c.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf(t, m, addr, "b.example.com") // until commit, nothing has changed
+	commit()
+	waitAll(t, m)
+	leaf(t, m, addr, "c.example.com")
+	if leaf(t, m, addr, "a.example.com").SerialNumber.Cmp(before.SerialNumber) != 0 {
+		t.Error("the host that stayed has another certificate")
+	}
+	if _, err := dial(t, addr, trusting(m.CAPEM(), "b.example.com")); err == nil {
+		t.Error("the host that went is still served")
+	}
+	if err := ping(onB); err != nil {
+		t.Errorf("connection to the host that went: %v", err)
+	}
+	if m.TLSConfig() != config {
+		t.Error("the listener's configuration is another one")
+	}
+	eventually(t, "certmagic has forgotten b", func() bool {
+		return len(m.managed.cache.AllMatchingCertificates("b.example.com")) == 0
+	})
+
+	commit, err = m.Prepare(t.Context(), internal("b.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	waitAll(t, m)
+	leaf(t, m, addr, "b.example.com")
+}
+
+// P7: certmagic does not notice another issuer until a certificate is due.
+func TestReloadChangesCA(t *testing.T) {
+	t.Parallel()
+	m := startManager(t, internal("ca.example.com"), openStore(t))
+	addr := serve(t, m)
+	old := m.CAPEM()
+	cfg := internal("ca.example.com")
+	cfg.Internal.Name = "second CA"
+	commit, err := m.Prepare(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	both := slices.Concat(old, m.CAPEM())
+	eventually(t, "a certificate of the new CA is served, and one of the old CA until then", func() bool {
+		c, err := dial(t, addr, trusting(both, "ca.example.com"))
+		if err != nil {
+			t.Fatalf("handshake while the CA changes: %v", err)
+		}
+		chains := c.ConnectionState().VerifiedChains[0]
+		return strings.HasPrefix(chains[len(chains)-1].Subject.CommonName, "second CA")
+	})
+	eventually(t, "certmagic has the new one alone", func() bool {
+		certs := m.managed.cache.AllMatchingCertificates("ca.example.com")
+		return len(certs) == 1 && strings.HasPrefix(certs[0].Leaf.Issuer.CommonName, "second CA")
+	})
+}
+
+func TestReloadOfAnotherModeIsRefused(t *testing.T) {
+	t.Parallel()
+	m := newTestManager(t, internal("a.example.com"), openStore(t))
+	for _, mode := range []string{ModeFiles, ModeProxied, ModeACME} {
+		if _, err := m.Prepare(t.Context(), Config{Mode: mode, Hosts: []string{"a.example.com"}}); err == nil {
+			t.Errorf("a reload to mode %s was taken", mode)
+		}
+	}
+}
+
+// Two gates on one store serve one certificate.
+func TestTwoManagersShareCertificates(t *testing.T) {
+	t.Parallel()
+	st := openStore(t)
+	cfg := internal("shared.example.com")
+	one, two := newTestManager(t, cfg, st), newTestManager(t, cfg, st)
+	one.Start(t.Context())
+	two.Start(t.Context())
+	waitAll(t, one)
+	waitAll(t, two)
+	if a, b := one.serial("shared.example.com"), two.serial("shared.example.com"); a != b {
+		t.Errorf("two certificates, %s and %s", a, b)
+	}
+}
+
+func TestUnreadableCAIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	st := &faulty{Store: openStore(t)}
+	want := newTestManager(t, internal("a.example.com"), st).CAFingerprint()
+	st.fail("Get", "tls/ca/")
+	if _, err := New(t.Context(), internal("a.example.com"), Deps{Store: st}); !errors.Is(err, errDown) {
+		t.Errorf("New while the CA cannot be read: %v, want %v", err, errDown)
+	}
+	st.heal()
+	if got := newTestManager(t, internal("a.example.com"), st).CAFingerprint(); got != want {
+		t.Errorf("CA is %s, want %s", got, want)
+	}
+}
+
+func TestLogSaysWhatWasObtainedAndNoSecret(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.InfoLevel)
+	m, err := newManager(t.Context(), internal("log.example.com"), Deps{Store: openStore(t), Log: zap.New(core)}, brisk())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Start(t.Context())
+	defer m.Close()
+	waitAll(t, m)
+	eventually(t, "a line about it", func() bool {
+		l := logs.FilterMessage("certificate obtained").All()
+		return len(l) == 1 && l[0].ContextMap()["host"] == "log.example.com"
+	})
+	for _, l := range logs.All() {
+		if l.Message != "certificate obtained" {
+			t.Errorf("beside it: %s %v", l.Message, l.ContextMap())
+		}
+	}
+}
+
+// Clients have the root; to send it costs each handshake 600 bytes.
+func TestChainHasNoRoot(t *testing.T) {
+	t.Parallel()
+	m := startManager(t, internal("chain.example.com"), openStore(t))
+	c, err := dial(t, serve(t, m), trusting(m.CAPEM(), "chain.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ConnectionState().PeerCertificates; len(got) != 1 || got[0].PublicKeyAlgorithm != x509.ECDSA {
+		t.Errorf("served %d certificates, want the leaf alone", len(got))
+	}
+}
