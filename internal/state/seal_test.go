@@ -187,7 +187,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(good[:len(good)-1])
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		val, err := st.(*sealed).open("tls/a", raw)
-		if err == nil && !bytes.Equal(raw, good) {
+		if err == nil && string(val) != "x" {
 			t.Errorf("open(%x) = %q", raw, val)
 		}
 		if err != nil && !errors.Is(err, ErrSealed) {

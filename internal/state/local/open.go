@@ -78,7 +78,7 @@ func openDB(ctx context.Context, path string) (*bbolt.DB, error) {
 		case <-giveUp:
 			return nil, ErrInUse
 		case <-ctx.Done():
-			return nil, errors.Join(ErrInUse, ctx.Err())
+			return nil, fmt.Errorf("%w: %w", ErrInUse, ctx.Err())
 		}
 	}
 }

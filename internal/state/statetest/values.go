@@ -164,7 +164,7 @@ func testList(t *testing.T, st state.Store) {
 }
 
 func testListMany(t *testing.T, st state.Store) {
-	const count = 600 // more than an engine would fetch at once
+	const count = 300 // more than an engine would fetch at once
 	for i := range count {
 		put(t, st, fmt.Sprintf("a/%04d", i), strconv.Itoa(i))
 	}
