@@ -74,13 +74,23 @@ func (g *Gate) TokenRoot(t testing.TB) string {
 func (g *Gate) Start(t testing.TB) {
 	t.Helper()
 	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
-	g.Await(t, func() error { return answers(http.DefaultClient, g.Admin+"/readyz", 200) })
+	g.Await(t, g.ready)
 	if g.CA == nil {
-		g.CA = LoadCA(t, filepath.Join(g.StatePath(), "ca.pem"))
+		g.CA = LoadCA(t, filepath.Join(g.StatePath(), "certs", "ca.crt"))
 	}
-	client := g.CA.HTTP()
-	g.Await(t, func() error { return answers(client, g.URL+"/healthz", 200) })
+	g.Await(t, g.serving)
 }
+
+// AwaitReady waits for a gate that somebody else has started.
+func (g *Gate) AwaitReady(t testing.TB) {
+	t.Helper()
+	await(t, g.ready, nil, nil)
+	await(t, g.serving, nil, nil)
+}
+
+func (g *Gate) ready() error { return answers(http.DefaultClient, g.Admin+"/readyz", 200) }
+
+func (g *Gate) serving() error { return answers(g.CA.HTTP(), g.URL+"/healthz", 200) }
 
 // LocalAddr returns a loopback address that nobody else was given.
 func LocalAddr() string { return "127.0.0.1:" + strconv.Itoa(Port()) }

@@ -123,6 +123,13 @@ func (p *Process) Stop(t testing.TB) {
 // Await polls ready until it reports nil, the process has ended, or Patience is over.
 func (p *Process) Await(t testing.TB, ready func() error) {
 	t.Helper()
+	await(t, ready, p.done, func() {
+		t.Fatalf("%s ended before it was ready:\n%s", p.name, tail(p.Log(), 60))
+	})
+}
+
+func await(t testing.TB, ready func() error, done <-chan struct{}, ended func()) {
+	t.Helper()
 	deadline := time.Now().Add(Patience)
 	for {
 		err := ready()
@@ -130,11 +137,11 @@ func (p *Process) Await(t testing.TB, ready func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s is not ready after %v: %v", p.name, Patience, err)
+			t.Fatalf("not ready after %v: %v", Patience, err)
 		}
 		select {
-		case <-p.done:
-			t.Fatalf("%s ended before it was ready:\n%s", p.name, tail(p.Log(), 60))
+		case <-done:
+			ended()
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

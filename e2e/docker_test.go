@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/e2e/testbed"
+	"github.com/regate/regate/e2e/tool"
+)
+
+// TestDockerfile builds the image as people do, without a network, and runs the
+// gate from it with every privilege taken away.
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	d := docker{host: testbed.StartDocker(t)}
+	d.importGolang(t)
+	d.run(t, "build", "--network", "none", "-t", "regate", tool.Root())
+	d.run(t, "build", "--network", "none", "-t", "regate-standalone", "--target", "standalone", tool.Root())
+	if out := d.run(t, "run", "--rm", "--network", "none", "regate", "version"); !strings.Contains(out, "dev") {
+		t.Errorf("regate version = %q, want the default of the build argument", out)
+	}
+
+	s := prepareSite(t, modes[0], testbed.Registry3, engines{})
+	s.inContainer(t, d)
+	crane := s.client(t, "crane")
+	if err := crane.Login("dev", devPassword); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := crane.Push("team/app", version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := crane.Pull("team/app:" + version); err != nil || got != digest {
+		t.Errorf("pull = %s, %v, want %s", got, err, digest)
+	}
+}
+
+// docker is the command line with an engine of the test's own.
+type docker struct{ host string }
+
+func (d docker) run(t testing.TB, args ...string) string {
+	t.Helper()
+	return testbed.Run(t, testbed.Command{Program: "docker", Args: args, Dir: testbed.Dir(t), Env: d.env()})
+}
+
+func (d docker) env() []string { return []string{"DOCKER_HOST=" + d.host, "DOCKER_BUILDKIT=1"} }
+
+// importGolang gives the engine a stand-in for the image that the Dockerfile
+// builds from, under its name.
+func (d docker) importGolang(t testing.TB) {
+	t.Helper()
+	archive := filepath.Join(testbed.Dir(t), "golang.tar")
+	testbed.Run(t, testbed.Command{Program: "tar", Dir: testbed.Dir(t),
+		Args: []string{"-C", testbed.GolangTree(t), "-cf", archive, "."}})
+	d.run(t, "import",
+		"-c", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local HOME=/tmp",
+		archive, "golang:1.26-bookworm")
+	if err := os.Remove(archive); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inContainer starts the gate of the site as a container.
+func (s *site) inContainer(t testing.TB, d docker) {
+	t.Helper()
+	files := filepath.Dir(s.gate.File)
+	// The user of the image has to read what the tests have written for root.
+	testbed.Run(t, testbed.Command{Program: "chown", Args: []string{"-R", "65532:65532", files, filepath.Dir(s.gate.CA.File)}, Dir: testbed.Dir(t)})
+	id := strings.TrimSpace(d.run(t, "run", "--detach",
+		"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+		"--network", "host", "--memory", "256m",
+		"--volume", files+":"+files, "--volume", filepath.Dir(s.gate.CA.File)+":"+filepath.Dir(s.gate.CA.File)+":ro",
+		"regate", "serve", "-c", s.gate.File))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(d.run(t, "logs", id))
+		}
+		d.run(t, "rm", "--force", id)
+	})
+	s.gate.AwaitReady(t)
+}
