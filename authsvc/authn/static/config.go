@@ -1,0 +1,85 @@
+package static
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/internal/problem"
+)
+
+// Config is the "users" of the configuration: accounts by their names. The
+// account "" is whoever does not log in; without it, nobody gets in that way.
+type Config map[string]User
+
+// A User is one account.
+type User struct {
+	// Password is a bcrypt hash, as `regate hash` and `htpasswd -B` print it. It
+	// is taken as it stands: nothing in it is ever replaced by a variable.
+	Password string `yaml:"password"`
+	// Labels are what rules may ask about the account, such as its groups. A
+	// "*" in a value is a wildcard where a rule's glob mentions the label.
+	Labels map[string][]string `yaml:"labels"`
+	// AnyPassword lets everybody in who gives this account's name and any
+	// password at all. It stands in the place of a password; default false.
+	AnyPassword bool `yaml:"any_password"`
+}
+
+// costly is the cost from which a comparison takes more than a second.
+const costly = 15
+
+// Validate reports all mistakes.
+func (c Config) Validate() error {
+	var l problem.List
+	for _, account := range slices.Sorted(maps.Keys(c)) {
+		l.Under(keyPath(account), c[account].validate(account))
+	}
+	return l.Err()
+}
+
+func (u User) validate(account string) error {
+	var l problem.List
+	switch {
+	case account == authn.Anonymous:
+		if u.Password != "" || u.AnyPassword {
+			l.Addf("", `"" is whoever does not log in, and has no password`)
+		}
+	case u.Password == "" && !u.AnyPassword:
+		l.Addf("", "no password: add a bcrypt hash from `regate hash`, or any_password: true to let everybody in by this name")
+	case u.Password != "" && u.AnyPassword:
+		l.Addf("any_password", "contradicts password: leave one of them out")
+	case u.AnyPassword:
+		l.Warnf("any_password", "everybody can be this account")
+	default:
+		checkHash(&l, u.Password)
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Labels)) {
+		if name == "" {
+			l.Addf("labels"+keyPath(name), "a label needs a name")
+		}
+	}
+	return l.Err()
+}
+
+// checkHash does not repeat the hash in a message: it may be the password itself.
+func checkHash(l *problem.List, hash string) {
+	switch {
+	case !password.Valid(hash):
+		l.Addf("password", "not a bcrypt hash ($2a$, $2b$ or $2y$, cost 04 to 31): make one with `regate hash`")
+	case password.Cost(hash) >= costly:
+		l.Warnf("password", "cost %d makes each login take seconds; 10 to 12 is usual", password.Cost(hash))
+	}
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// keyPath is a key as a path, in brackets if it would not be seen as one.
+func keyPath(key string) string {
+	if plainKey.MatchString(key) {
+		return key
+	}
+	return "[" + strconv.Quote(key) + "]"
+}

@@ -1,0 +1,135 @@
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/cache"
+)
+
+// Options bound a Pool.
+type Options struct {
+	Workers int // comparisons at the same time; default half of GOMAXPROCS, at least 1
+	Queue   int // comparisons that wait; default 256. Any more get authn.ErrBusy.
+}
+
+func (o Options) withDefaults() Options {
+	if o.Workers <= 0 {
+		o.Workers = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if o.Queue <= 0 {
+		o.Queue = 256
+	}
+	return o
+}
+
+// A Pool compares passwords, a few at a time: bcrypt is slow on purpose, and
+// whoever sends wrong passwords must not slow down those who pull.
+type Pool struct {
+	key     key
+	slots   chan struct{} // one for each worker
+	queue   int64
+	waiting atomic.Int64
+	flights cache.Flights[sum, struct{}]
+	highest atomic.Int64 // cost in use
+	nobody  string       // salt and digest of nobody's password
+}
+
+// NewPool returns a Pool. It has no goroutines that would need an end.
+func NewPool(o Options) *Pool {
+	o = o.withDefaults()
+	return &Pool{
+		key:    newKey(),
+		slots:  make(chan struct{}, o.Workers),
+		queue:  int64(o.Queue),
+		nobody: (rand.Text() + rand.Text() + rand.Text())[:53],
+	}
+}
+
+// Compare returns nil if password is the one that hash was made of,
+// authn.ErrWrongPassword if it is not, and authn.ErrBusy if too many others
+// wait already. Any other error means that it could not tell. Equal questions
+// at the same time share one comparison.
+func (p *Pool) Compare(ctx context.Context, hash, password string) error {
+	_, err := p.flights.Do(ctx, p.key.sum(hash, password), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, p.compare(ctx, hash, password)
+	})
+	return err
+}
+
+// Use tells the pool of a hash that it will be asked about, for Absent.
+func (p *Pool) Use(hash string) {
+	cost := int64(Cost(hash))
+	for {
+		old := p.highest.Load()
+		if cost <= old || p.highest.CompareAndSwap(old, cost) {
+			return
+		}
+	}
+}
+
+// Absent takes as long as Compare does with a wrong password and the most
+// expensive hash in use, so that nobody can tell from the time whether an
+// account exists. It returns nil in the end, or the error that kept it from
+// trying. If no hash is in use, there is nothing to imitate.
+func (p *Pool) Absent(ctx context.Context, password string) error {
+	hash := p.dummy()
+	if hash == "" {
+		return nil
+	}
+	if err := p.Compare(ctx, hash, password); !errors.Is(err, authn.ErrWrongPassword) {
+		return err
+	}
+	return nil
+}
+
+// dummy is a hash that no password has. It costs nothing to make.
+func (p *Pool) dummy() string {
+	cost := p.highest.Load()
+	if cost == 0 {
+		return ""
+	}
+	return fmt.Sprintf("$2a$%02d$%s", cost, p.nobody)
+}
+
+func (p *Pool) compare(ctx context.Context, hash, password string) error {
+	if !Valid(hash) {
+		return errors.New("not a bcrypt hash") // whose text stays out of the log
+	}
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer func() { <-p.slots }()
+	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		return authn.ErrWrongPassword
+	}
+	return err
+}
+
+// enter waits for a slot.
+func (p *Pool) enter(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	if p.waiting.Add(1) > p.queue {
+		p.waiting.Add(-1)
+		return authn.ErrBusy
+	}
+	defer p.waiting.Add(-1)
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
