@@ -1,0 +1,46 @@
+# Short targets, one thing each. `make help` lists them.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+SECONDS := 10
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-unit test-race lint install e2e fuzz bench soak vuln clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## start a gate with a registry inside, ready to log in
+	@exec bin/regate-standalone --data data
+
+build: ## build bin/regate and bin/regate-standalone
+	@$(BUILD) -o bin/ ./cmd/regate ./cmd/regate-standalone
+
+test: install lint test-race test-unit e2e ## run everything, as CI does
+
+test-unit: ## unit and property tests, fuzz seeds; needs nothing but Go
+	go test ./...
+
+test-race: ## the same with the race detector, which needs a C compiler
+	CGO_ENABLED=1 go test -race ./...
+
+lint: ## gofmt, go vet, staticcheck, in both modules
+	@e2e/install.sh staticcheck
+	@test -z "$$(gofmt -l .)" || { echo 'run gofmt -w on:'; gofmt -l .; exit 1; }
+	go vet ./... && .tools/bin/staticcheck ./...
+	cd e2e && go vet ./... && ../.tools/bin/staticcheck ./...
+
+install: ## install what the end-to-end tests run against
+	@e2e/install.sh
+
+e2e: build install ## the whole gate against real registries and real clients
+	cd e2e && go test -count=1 -parallel 2 -timeout 30m ./...
+
+fuzz: ## fuzz every target for SECONDS each, beyond its seeds
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(SECONDS)s $$p || exit 1; done; done
+
+vuln: ## known vulnerabilities of what we depend on (asks the internet)
+	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+clean: ## remove what was built
+	rm -rf bin
