@@ -1,0 +1,72 @@
+package token
+
+import (
+	"strings"
+	"testing"
+)
+
+var yes = true
+
+var configTests = []struct {
+	name string
+	cfg  Config
+	want string // the mistakes, a line each; a prefix of each is enough
+}{
+	{"nothing", Config{}, ""},
+	{"all", Config{Issuer: "Acme auth server", Service: "Docker registry", Expiration: 300, Root: Root{"a", "b"}, RootFile: "c"}, ""},
+	{"shortest", Config{Expiration: 60}, ""},
+	{"longest", Config{Expiration: 86400}, ""},
+	{"too short", Config{Expiration: 59}, "expiration: 59 is not between 60 and 86400 seconds"},
+	{"too long", Config{Expiration: 86401}, "expiration: 86401 is not"},
+	{"negative", Config{Expiration: -1}, "expiration: -1 is not"},
+	{"issuer with a quote", Config{Issuer: `a"b`}, "issuer: "},
+	{"service with a backslash", Config{Service: `a\b`}, "service: "},
+	{"service with a line break", Config{Service: "a\nb"}, "service: "},
+	{"service that is not ASCII", Config{Service: "régistry"}, "service: "},
+	{"service with a space behind it", Config{Service: "registry "}, "service: "},
+	{"root without key", Config{Root: Root{Cert: "a"}}, "root.key: is missing"},
+	{"root without certificate", Config{Root: Root{Key: "a"}}, "root.cert: is missing"},
+	{"root file over the key", Config{Root: Root{"a", "k/b"}, RootFile: "./k/b"}, "root_file: is written by the gate"},
+	{"docker_auth's keys", Config{Certificate: "a", Key: "b", DisableLegacyKeyID: &yes},
+		"certificate: is docker_auth's\nkey: is docker_auth's\ndisable_legacy_key_id: is docker_auth's"},
+	{"all mistakes at once", Config{Issuer: " ", Expiration: 1, Key: "b"}, "issuer: \nexpiration: 1\nkey: "},
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range configTests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.cfg.Validate()
+			if tt.want == "" {
+				if err != nil {
+					t.Errorf("Validate() = %v", err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatalf("Validate() = nil, want %q", tt.want)
+			}
+			got, want := strings.Split(err.Error(), "\n"), strings.Split(tt.want, "\n")
+			if len(got) != len(want) {
+				t.Fatalf("Validate() = %q, want %q", got, want)
+			}
+			for i := range want {
+				if !strings.HasPrefix(got[i], want[i]) {
+					t.Errorf("Validate() line %d = %q, want %q", i, got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	t.Parallel()
+	c := Config{}.WithDefaults()
+	if err := c.Validate(); err != nil || c.Issuer == "" || c.Service == "" || c.Expiration != 900 {
+		t.Errorf("WithDefaults() = %+v, %v", c, err)
+	}
+	set := Config{Issuer: "a", Service: "b", Expiration: 60}
+	if got := set.WithDefaults(); got != set {
+		t.Errorf("WithDefaults() changed %+v to %+v", set, got)
+	}
+}

@@ -1,0 +1,148 @@
+package token
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/keyring"
+	"github.com/regate/regate/internal/state"
+)
+
+const (
+	revokedArea = "revoked/"
+	kindSubject = "subject" // all tokens of an account
+	kindToken   = "jti"     // one token
+
+	pollRevoked = 5 * time.Second // between two looks at the Store, hints apart
+	loadTime    = 3 * time.Second // for one look
+
+	// remembered is how long a revocation can matter: until the last token
+	// that it covers has ended.
+	remembered = keyring.MaxTokenLife + 2*leeway
+)
+
+// Revocations are what the gates have agreed to refuse before its time: a copy
+// in memory of the area revoked/ of the Store, whose keys are
+// revoked/<kind>/<id>, the id escaped as an element of a URL's path. The value
+// is a time in Unix seconds, in digits; what was issued up to then is refused.
+//
+// While the Store cannot be asked, and even if it has lost its contents, what
+// is in memory stays in force. Looking up takes no lock and never waits.
+type Revocations struct {
+	store state.Store
+	log   *zap.Logger
+	now   func() time.Time
+	live  atomic.Pointer[revoked]
+}
+
+// revoked has the time up to which tokens are refused, by kind and id. It
+// never changes.
+type revoked map[string]map[string]time.Time
+
+// OpenRevocations reads what is revoked; without knowing that, no gate should
+// begin. Run keeps it fresh.
+func OpenRevocations(ctx context.Context, s state.Store, now func() time.Time, log *zap.Logger) (*Revocations, error) {
+	if now == nil {
+		now = time.Now
+	}
+	if log == nil {
+		log = zap.NewNop()
+	}
+	r := &Revocations{store: s, log: log.Named("revocations"), now: now}
+	r.live.Store(new(revoked))
+	return r, r.load(ctx)
+}
+
+// Run keeps the revocations fresh until ctx is done.
+func (r *Revocations) Run(ctx context.Context) {
+	hints := r.store.Watch(ctx, revokedArea)
+	ticker := time.NewTicker(pollRevoked)
+	defer ticker.Stop()
+	for failing := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-hints:
+			if !open {
+				hints = nil // polling goes on
+			}
+		case <-ticker.C:
+		}
+		err := r.load(ctx)
+		if ctx.Err() == nil && (err != nil) != failing {
+			failing = err != nil
+			r.report(err)
+		}
+	}
+}
+
+func (r *Revocations) report(err error) {
+	if err != nil {
+		r.log.Warn("revocations cannot be read, the last ones stay in force", zap.Error(err))
+		return
+	}
+	r.log.Info("revocations can be read again")
+}
+
+// load takes over what the Store has, beside what was in force before and may
+// still matter.
+func (r *Revocations) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
+	next := r.inForce()
+	for e, err := range r.store.List(ctx, revokedArea) {
+		if err != nil {
+			return err
+		}
+		r.add(next, e)
+	}
+	r.live.Store(&next)
+	return nil
+}
+
+func (r *Revocations) inForce() revoked {
+	oldest := r.now().Add(-remembered)
+	next := revoked{kindSubject: {}, kindToken: {}}
+	for kind, ids := range *r.live.Load() {
+		maps.Copy(next[kind], ids)
+		maps.DeleteFunc(next[kind], func(_ string, until time.Time) bool { return until.Before(oldest) })
+	}
+	return next
+}
+
+// add takes an entry over. One whose time cannot be read refuses everything
+// that was issued by now. Kinds that this gate does not know are for others.
+func (r *Revocations) add(next revoked, e state.Entry) {
+	kind, escaped, _ := strings.Cut(strings.TrimPrefix(e.Key, revokedArea), "/")
+	id, err := url.PathUnescape(escaped)
+	if next[kind] == nil || err != nil {
+		r.log.Debug("revocation of an unknown kind", zap.String("key", e.Key))
+		return
+	}
+	until := r.now()
+	if n, err := strconv.ParseUint(string(e.Data), 10, 40); err == nil {
+		until = time.Unix(int64(n), 0)
+	} else {
+		r.log.Error("revocation cannot be read, and is taken for one of now", zap.String("key", e.Key), zap.Error(err))
+	}
+	if until.After(next[kind][id]) {
+		next[kind][id] = until
+	}
+}
+
+// covers reports whether a token is revoked.
+func (r *Revocations) covers(subject, id string, issued time.Time) bool {
+	all := *r.live.Load()
+	if _, ok := all[kindToken][id]; ok {
+		return true
+	}
+	until, ok := all[kindSubject][subject]
+	return ok && !issued.After(until)
+}
