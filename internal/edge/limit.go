@@ -23,19 +23,27 @@ func DefaultBodyLimits() BodyLimits {
 	return BodyLimits{MaxBytes: 64 << 10, Idle: 60 * time.Second, Grace: 5 * time.Minute, MinRate: 1 << 10}
 }
 
-// LimitBody puts limits on the body of r. A read beyond them returns an
-// *oci.Error, which the handler is to return, and the connection ends.
-func LimitBody(w http.ResponseWriter, r *http.Request, limits BodyLimits) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return
-	}
-	r.Body = &limitedBody{
-		ReadCloser: r.Body,
-		limits:     limits,
-		header:     w.Header(),
-		control:    http.NewResponseController(w),
-		start:      time.Now(),
-		length:     r.ContentLength,
+// LimitBodies puts limits on the body of each request. A read beyond them
+// returns an *oci.Error, which the handler is to return, and the connection
+// ends. A body that the handler does not read is under the same limits when
+// the server reads the rest of it to use the connection again.
+func LimitBodies(limits BodyLimits) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Body != nil && r.Body != http.NoBody {
+				b := &limitedBody{
+					ReadCloser: r.Body,
+					limits:     limits,
+					header:     w.Header(),
+					control:    http.NewResponseController(w),
+					start:      time.Now(),
+					length:     r.ContentLength,
+				}
+				b.arm(b.deadline(b.start))
+				r.Body = b
+			}
+			next.ServeHTTP(w, r)
+		})
 	}
 }
 
@@ -49,29 +57,26 @@ type limitedBody struct {
 	read    int64
 }
 
-// Read arms the deadline for as long as it waits and no longer: one that
-// fires afterwards would end the request, since the server goes on reading to
-// see whether the client is still there.
+// Read arms the deadline anew, and lifts it when there is nothing more to
+// come: from then on the server reads to see whether the client is still
+// there, and a deadline would end the request.
 func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.length > b.limits.MaxBytes {
-		return 0, b.end(oci.Errorf(oci.TooLarge, "body is larger than %d bytes", b.limits.MaxBytes))
+		return 0, b.refuse(b.tooLarge())
 	}
 	b.arm(b.deadline(time.Now()))
 	n, err := b.ReadCloser.Read(p)
-	b.arm(time.Time{})
 	b.read += int64(n)
 	switch {
 	case b.read > b.limits.MaxBytes:
-		return 0, b.end(oci.Errorf(oci.TooLarge, "body is larger than %d bytes", b.limits.MaxBytes))
+		return 0, b.refuse(b.tooLarge())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, b.end(oci.Errorf(oci.BadRequest, "body came too slowly").Because(err))
+		return n, b.refuse(oci.Errorf(oci.BadRequest, "the body came too slowly").Because(err))
+	case err != nil:
+		b.arm(time.Time{})
 	}
 	return n, err
 }
-
-// arm sets the deadline. It fails on a connection that is broken, which the
-// read will tell, and on what is no connection at all.
-func (b *limitedBody) arm(t time.Time) { _ = b.control.SetReadDeadline(t) }
 
 // deadline is when the next byte must be there.
 func (b *limitedBody) deadline(now time.Time) time.Time {
@@ -86,8 +91,17 @@ func (b *limitedBody) deadline(now time.Time) time.Time {
 	return idle
 }
 
-// end refuses the rest of the body, so the connection is of no more use.
-func (b *limitedBody) end(err error) error {
+// arm sets the deadline. It fails on a connection that is broken, which the
+// read will tell, and in a test without a connection.
+func (b *limitedBody) arm(t time.Time) { _ = b.control.SetReadDeadline(t) }
+
+func (b *limitedBody) tooLarge() error {
+	return oci.Errorf(oci.TooLarge, "the body is larger than %d bytes", b.limits.MaxBytes)
+}
+
+// refuse ends the connection with the request, as the rest of the body is not
+// worth reading.
+func (b *limitedBody) refuse(err error) error {
 	b.header.Set("Connection", "close")
 	return err
 }

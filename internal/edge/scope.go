@@ -51,5 +51,9 @@ func enter(w http.ResponseWriter, r *http.Request) (*scope, http.ResponseWriter,
 	return s, &s.writer, r
 }
 
-// gone reports whether nobody is there any more to read an answer.
-func (s *scope) gone() bool { return s.Context.Err() != nil || s.body.broken.Load() }
+// gone reports whether nobody is there any more to read an answer. Any failed
+// read ends the context of a connection, one that a deadline ended too; then,
+// the client is still there.
+func (s *scope) gone() bool {
+	return s.body.broken.Load() || s.Context.Err() != nil && !s.body.slow.Load()
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"syscall"
 )
@@ -52,13 +53,17 @@ type body struct {
 	io.ReadCloser
 	bytes  atomic.Int64
 	broken atomic.Bool // the client went away in the middle of it
+	slow   atomic.Bool // a deadline ended it
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.bytes.Add(int64(n))
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		b.broken.Store(true)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.slow.Store(true)
 	}
 	return n, err
 }
