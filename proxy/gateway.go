@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/oci"
+)
+
+// A Gateway serves everything below /v2/.
+type Gateway struct {
+	routes  *Table
+	auth    Authorizer
+	service string
+	limits  Limits
+}
+
+// Options are what a Gateway needs besides its routes and its Authorizer.
+type Options struct {
+	Service string // of the tokens that clients shall ask for
+	Limits  Limits
+}
+
+// Limits bound what a transfer may take. A zero field means its default.
+type Limits struct {
+	// Idle ends a transfer in which no byte has passed for so long, in either
+	// direction, on either side. Default 60s.
+	Idle time.Duration
+	// Linger bounds how long the rest of a body is read that the registry did
+	// not want, so that the client gets to read the answer. Default 5s.
+	Linger time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Idle <= 0 {
+		l.Idle = 60 * time.Second
+	}
+	if l.Linger <= 0 {
+		l.Linger = 5 * time.Second
+	}
+	return l
+}
+
+// New returns a Gateway that sends each request where routes say, if auth
+// lets it.
+func New(routes *Table, auth Authorizer, o Options) *Gateway {
+	return &Gateway{routes: routes, auth: auth, service: o.Service, limits: o.Limits.withDefaults()}
+}
+
+// Serve answers one request. It is for edge.Handler, which renders its error.
+func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
+	rec := edge.RecordFrom(r.Context())
+	w.Header()["Docker-Distribution-Api-Version"] = apiVersion // also on errors: docker looks for it
+
+	req, err := parse(r)
+	if err != nil {
+		return err
+	}
+	rec.Repo, rec.Op = req.Repo, req.Op.String()
+
+	route, err := g.routes.Find(r.Host, req)
+	if err != nil {
+		return err
+	}
+	rec.Route = route.Registry
+
+	grant, req, err := g.authorize(r, route, req)
+	if err != nil {
+		return err
+	}
+	rec.Subject, rec.TokenID = grant.Subject, grant.ID
+
+	if req.Op == oci.Ping && route.Pool.Checked() {
+		return pong(w, r)
+	}
+	ep, done, err := pick(route)
+	if err != nil {
+		return err
+	}
+	defer done()
+	rec.Upstream = ep.Name
+
+	return g.forward(w, r, exchange{req, route, grant, ep})
+}

@@ -1,0 +1,39 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+// pick chooses the endpoint that shall answer.
+func pick(route *Route) (ep *upstream.Endpoint, done func(), err error) {
+	ep, done, err = route.Pool.Pick()
+	if err != nil {
+		return nil, nil, oci.Errorf(oci.Unavailable, "registry unavailable").
+			Because(err).
+			With("Retry-After", "10")
+	}
+	return ep, done, nil
+}
+
+// pong answers GET /v2/ for somebody who is let in. No registry is asked:
+// clients want to know whether there is one, and whether their token is good.
+func pong(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	setOwn(h, oci.Ping)
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = pongLength
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := io.WriteString(w, "{}")
+	return err
+}
+
+var (
+	jsonType   = []string{"application/json"}
+	pongLength = []string{"2"}
+)

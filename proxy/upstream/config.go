@@ -1,0 +1,168 @@
+package upstream
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/regate/regate/internal/problem"
+)
+
+// A Config says how one registry is reached.
+type Config struct {
+	// Upstreams are the addresses of the registry: http://HOST[:PORT],
+	// https://HOST[:PORT] or unix:///PATH. A path after the port is the
+	// registry's own http.prefix. There must be exactly one for now.
+	Upstreams []string `yaml:"upstreams"`
+
+	// Auth is how the registry knows that a request comes from the gate.
+	// Default: none, so that its network must let nobody else in.
+	Auth Trust `yaml:"auth"`
+
+	// TLS is for an https upstream whose certificate the system does not
+	// trust, or which asks for one.
+	TLS TLS `yaml:"tls"`
+
+	// ConnectTimeout bounds connecting, TLS handshake included. Default 5s;
+	// clients read 504 after that.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+
+	// HeaderTimeout bounds the wait for the answer to a request that only
+	// reads. Default 60s; clients read 504 after that.
+	HeaderTimeout time.Duration `yaml:"header_timeout"`
+
+	// CommitTimeout is the same for a request that changes something, counted
+	// from the end of its body: a registry on an object store copies the whole
+	// layer before it answers. Default 10m.
+	CommitTimeout time.Duration `yaml:"commit_timeout"`
+}
+
+// TLS is the trust between the gate and an https upstream.
+type TLS struct {
+	// CA is a file of PEM certificates that sign the registry's own. Default:
+	// those of the system.
+	CA string `yaml:"ca"`
+	// Cert and Key are files with the certificate that the gate shows. Both or
+	// neither; default none.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// ServerName is the name in the registry's certificate. Default: the host
+	// of the upstream.
+	ServerName string `yaml:"server_name"`
+}
+
+const (
+	defaultConnect = 5 * time.Second
+	defaultHeader  = 60 * time.Second
+	defaultCommit  = 10 * time.Minute
+)
+
+func (c Config) withDefaults() Config {
+	c.Auth = c.Auth.withDefaults()
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = defaultConnect
+	}
+	if c.HeaderTimeout == 0 {
+		c.HeaderTimeout = defaultHeader
+	}
+	if c.CommitTimeout == 0 {
+		c.CommitTimeout = defaultCommit
+	}
+	return c
+}
+
+// Checked reports whether the gate itself decides who may do what in this
+// registry. It does, unless that is left to the registry.
+func (c Config) Checked() bool { return c.Auth.checked() }
+
+// Validate returns all mistakes as a problem.List. It opens nothing.
+func (c Config) Validate() error {
+	var l problem.List
+	c.validateUpstreams(&l)
+	l.Under("auth", c.Auth.Validate())
+	l.Under("tls", c.TLS.Validate())
+	for _, t := range [...]struct {
+		key   string
+		value time.Duration
+	}{{"connect_timeout", c.ConnectTimeout}, {"header_timeout", c.HeaderTimeout}, {"commit_timeout", c.CommitTimeout}} {
+		if t.value < 0 {
+			l.Addf(t.key, "%v is negative", t.value)
+		}
+	}
+	return l.Err()
+}
+
+func (c Config) validateUpstreams(l *problem.List) {
+	switch {
+	case len(c.Upstreams) == 0:
+		l.Addf("upstreams", `is missing; name the registry's address, such as ["http://10.0.0.11:5000"]`)
+	case len(c.Upstreams) > 1:
+		l.Addf("upstreams", "several upstreams of one registry are not there yet")
+	}
+	secure := false
+	for i, text := range c.Upstreams {
+		u, msg := parseAddress(text)
+		if msg != "" {
+			l.Addf("upstreams["+strconv.Itoa(i)+"]", "%s", msg)
+		}
+		secure = secure || msg != "" || u.Scheme == "https"
+	}
+	if c.TLS != (TLS{}) && !secure {
+		l.Addf("tls", "is for an https upstream, and there is none")
+	}
+}
+
+// parseAddress reads an upstream; msg says what is wrong with it. The text is
+// not part of any message, as it may hold a password.
+func parseAddress(text string) (u *url.URL, msg string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, "is no address of the form http://HOST[:PORT], https://HOST[:PORT] or unix:///PATH"
+	case u.User != nil:
+		return nil, "holds a user; use auth: {mode: basic, …}"
+	case u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" || u.Opaque != "":
+		return nil, "holds more than a scheme, a host, a port and a plain path"
+	case u.Scheme == "unix" && (u.Host != "" || !strings.HasPrefix(u.Path, "/")):
+		return nil, "a Unix socket is unix:///PATH, with three slashes"
+	case u.Scheme == "unix":
+		return u, ""
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, "must begin with http://, https:// or unix:///"
+	case u.Hostname() == "":
+		return nil, "has no host"
+	}
+	return u, badPrefix(u.Path)
+}
+
+// badPrefix checks a registry's http.prefix, since request paths are appended
+// to it as they are.
+func badPrefix(path string) (msg string) {
+	if path = strings.TrimSuffix(path, "/"); path == "" {
+		return ""
+	}
+	for part := range strings.SplitSeq(path[1:], "/") {
+		if part == "" || part == "." || part == ".." || strings.Trim(part, plainBytes) != "" {
+			return "the path may hold letters, digits, and . _ - between single slashes only"
+		}
+		if part == "v2" {
+			return "ends before /v2/, which the gate appends itself"
+		}
+	}
+	return ""
+}
+
+const plainBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+// Validate returns all mistakes as a problem.List. It opens nothing.
+func (t TLS) Validate() error {
+	var l problem.List
+	if t.Cert != "" && t.Key == "" {
+		l.Addf("key", "is missing beside cert")
+	}
+	if t.Key != "" && t.Cert == "" {
+		l.Addf("cert", "is missing beside key")
+	}
+	return l.Err()
+}

@@ -1,0 +1,11 @@
+// Package upstream is the registries behind the gate: how each is reached, and
+// what is shown to it.
+//
+// A Config goes in and a Pool comes out, which hands out an Endpoint for each
+// request: somewhere to send it (RoundTrip), and the credential that the
+// registry wants to see (Credential). The package does not know who may do
+// what, reads no path and rewrites no reply. Tokens for registries are signed
+// by a Minter that the caller brings.
+//
+// Pools and endpoints live as long as a generation of the configuration.
+package upstream
