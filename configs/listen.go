@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +59,13 @@ func defaultListen() Listen {
 		Grace: 10 * time.Second,
 		Drain: 15 * time.Minute,
 	}
+}
+
+// Equal reports whether l and other say the same.
+func (l Listen) Equal(other Listen) bool {
+	same := slices.Equal(l.TrustedProxies, other.TrustedProxies)
+	l.TrustedProxies, other.TrustedProxies = nil, nil
+	return same && reflect.DeepEqual(l, other)
 }
 
 // Proxies returns TrustedProxies.

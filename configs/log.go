@@ -18,12 +18,19 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-var (
-	levels  = []string{"debug", "info", "warn", "error"}
-	formats = []string{"auto", "json", "console"}
+// The values of Log.Format.
+const (
+	LogAuto    = "auto"
+	LogJSON    = "json"
+	LogConsole = "console"
 )
 
-func defaultLog() Log { return Log{Level: "info", Format: "auto"} }
+var (
+	levels  = []string{"debug", "info", "warn", "error"}
+	formats = []string{LogAuto, LogJSON, LogConsole}
+)
+
+func defaultLog() Log { return Log{Level: "info", Format: LogAuto} }
 
 // Validate says what is wrong with l.
 func (l Log) Validate() error {

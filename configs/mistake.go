@@ -17,11 +17,12 @@ type Mistake struct {
 	Msg  string // what is wrong and what to do about it
 }
 
+// String is "line: path: message".
 func (m Mistake) String() string {
 	if m.Path == "" {
-		return m.Msg
+		return fmt.Sprintf("%d: %s", m.Line, m.Msg)
 	}
-	return m.Path + ": " + m.Msg
+	return fmt.Sprintf("%d: %s: %s", m.Line, m.Path, m.Msg)
 }
 
 // An Error is everything that is wrong with a configuration file, in the order
@@ -38,7 +39,7 @@ func (e *Error) Error() string { return strings.Join(Lines(e.File, e.Mistakes), 
 func Lines(file string, list []Mistake) []string {
 	lines := make([]string, len(list))
 	for i, m := range list {
-		lines[i] = fmt.Sprintf("%s:%d: %s", file, m.Line, m)
+		lines[i] = file + ":" + m.String()
 	}
 	return lines
 }

@@ -21,30 +21,26 @@ func read(data []byte, into checked, env func(string) (string, bool)) (wrong, wa
 	if root == nil {
 		return bad.list, nil
 	}
+	parsed := len(bad.list)
 	d := decoder{env: env, bad: &bad, left: size + maxCopies, fields: make(map[reflect.Type]*fields)}
 	d.value(root, reflect.ValueOf(into).Elem(), "")
-	sortOut(into.Validate(), root, &bad, &odd)
-	return bad.inOrder(), odd.inOrder()
-}
-
-// sortOut adds what Validate found to the mistakes and warnings, but for what
-// is said already.
-func sortOut(found error, root *node, bad, odd *mistakes) {
-	var all problem.List
-	all.Under("", found)
-	said := mistakes{list: bad.list, meant: bad.meant}
-	for _, p := range all {
-		if bad.full() || odd.full() {
-			return
-		}
+	said := mistakes{list: bad.list[parsed:], meant: bad.meant}
+	for _, p := range found(into.Validate()) {
 		switch {
-		case said.touch(p.Path):
+		case bad.full() || odd.full() || said.touch(p.Path):
 		case p.Warning:
 			odd.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
 		default:
 			bad.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
 		}
 	}
+	return bad.inOrder(), odd.inOrder()
+}
+
+// found is what a Validate returned, as a list.
+func found(err error) (all problem.List) {
+	all.Under("", err)
+	return all
 }
 
 // contents reads a file that may not be larger than maxFile.
@@ -56,7 +52,7 @@ func contents(path string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err
 	}
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)

@@ -15,8 +15,10 @@ const envElsewhere = "${env:NAME} may only be the whole value of a secret, such 
 var envRef = regexp.MustCompile(`^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
 // secret reads a Secret: as it is written, or from the environment. Nothing
-// that it says may show what stands there.
+// that it says may show what stands there. One that is wrong is not left empty,
+// so that no Validate says that it is missing.
 func (d *decoder) secret(n *node, v reflect.Value, path string) {
+	v.SetString("?")
 	if n.kind != scalar {
 		d.bad.addf(n.line, path, "expected text, got %s", n.kind)
 		return

@@ -25,8 +25,6 @@ var hints = []hint{
 	{"acl", "registries", "unknown key; it belongs into auth"},
 	{"proxy_protocol", "trusted_proxies", notYet},
 	{"cors", "trusted_proxies", notYet},
-	{"acme", "hosts", notYet},
-	{"client_ca", "hosts", notYet},
 	{"redis", "key_file", notYet},
 	{"refresh", "issuer", notYet},
 	{"ext_auth", "acl", notYet},

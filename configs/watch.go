@@ -34,7 +34,8 @@ func NewWatcher(log *zap.Logger) *Watcher {
 
 // Follow makes s what the files are compared with from now on. It is called
 // with File.Seen after each Load: what is written after that Load, even before
-// Follow, is a change.
+// Follow, is a change. After a Load that failed there is nothing to call it
+// with; the same files stay followed.
 func (w *Watcher) Follow(s Snapshot) {
 	w.follow.Store(&s)
 	select {
@@ -53,6 +54,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 	defer poll.Stop()
 	settle := time.NewTimer(w.settle)
 	defer settle.Stop()
+	waiting := true // for settle; further signs do not put it off
 
 	var files tracker
 	for {
@@ -69,18 +71,20 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 			dirs.watch(files.seen)
 		case <-poll.C:
 			dirs.watch(files.seen) // one that was missing may be there now
-			if files.look() == same {
-				continue
-			}
 		case <-settle.C:
-			switch files.look() {
-			case same:
-				continue
-			case different:
+			waiting = false
+			found := files.look()
+			if found == different {
 				changed()
 			}
+			if found != unsettled {
+				continue
+			}
 		}
-		settle.Reset(w.settle)
+		if !waiting {
+			settle.Reset(w.settle)
+			waiting = true
+		}
 	}
 }
 

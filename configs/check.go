@@ -1,0 +1,121 @@
+package configs
+
+import (
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+
+	"github.com/regate/regate/acme"
+	"github.com/regate/regate/internal/problem"
+	"github.com/regate/regate/proxy"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+// maxSocketPath is the longest path of a Unix socket (unix(7), sun_path).
+const maxSocketPath = 107
+
+// checkEntry compares how clients come in with what they are shown.
+func (f *File) checkEntry(bad *problem.List) {
+	host := f.publicHost()
+	switch {
+	case f.TLS.Mode == acme.ModeProxied:
+		if len(f.Listen.TrustedProxies) == 0 {
+			bad.Addf("listen.trusted_proxies", "is needed with tls.mode proxied: list the balancer's addresses, since nobody else may speak plain HTTP to the gate")
+		}
+		if f.Listen.PublicURL == "" {
+			bad.Addf("listen.public_url", "is needed with tls.mode proxied: the gate cannot see under which name and port clients reach the balancer")
+		}
+	case host != "" && !f.TLS.Covers(host):
+		bad.Warnf("listen.public_url", "%s is none of tls.hosts, so whatever stands before the gate must have the certificate for it", host)
+	}
+	if path := f.ControlSocket(); len(path) > maxSocketPath {
+		bad.Addf("listen.control", "%s is longer than the %d bytes that a socket's path may have", path, maxSocketPath)
+	}
+}
+
+// publicHost is the name in public_url, "" if there is none.
+func (f *File) publicHost() string {
+	u, err := url.Parse(f.Listen.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+func (f *File) checkRoutes(bad *problem.List) {
+	if len(f.Registries) == 0 {
+		bad.Addf("registries", `names no registry; write registries: {main: {upstreams: ["http://HOST:5000"]}}`)
+		return
+	}
+	bad.Under("routes", proxy.ValidateRoutes(f.Routes, f.Registries))
+	used := make(map[string]bool)
+	for i, r := range f.Routes {
+		used[r.Registry] = true
+		if r.Host != "" && !f.TLS.Covers(r.Host) && !acme.MatchHost(f.publicHost(), r.Host) {
+			bad.Addf(indexPath("routes", i)+".host", "%s is neither one of tls.hosts nor listen.public_url's, so no request for it is let in", r.Host)
+		}
+	}
+	for _, name := range f.registries() {
+		path := keyPath("registries", name)
+		if len(f.Routes) > 0 && !used[name] {
+			bad.Warnf(path, "no route leads to it")
+		}
+		f.checkExposed(bad, path, f.Registries[name])
+	}
+}
+
+// checkExposed finds registries that trust their network although that is the
+// internet. Names are not looked up: an answer can change at any time.
+func (f *File) checkExposed(bad *problem.List, path string, c upstream.Config) {
+	if c.Auth.Mode != "" && c.Auth.Mode != upstream.ModeNone {
+		return
+	}
+	for i, text := range c.Upstreams {
+		u, err := url.Parse(text)
+		if err != nil {
+			continue
+		}
+		if a, err := netip.ParseAddr(u.Hostname()); err == nil && a.IsGlobalUnicast() && !a.IsPrivate() {
+			bad.Warnf(indexPath(path+".upstreams", i), "%s is a public address, and auth: none lets everybody in who reaches it; see to it that only the gate does, or use another mode", a)
+		}
+	}
+}
+
+// checkTokens keeps the tokens of clients and registries apart, and the key
+// that signs them from those that the world sees.
+func (f *File) checkTokens(bad *problem.List) {
+	clients := f.Auth.Token.WithDefaults()
+	for _, name := range f.registries() {
+		c := f.Registries[name]
+		if c.Auth.Mode != upstream.ModeToken {
+			continue
+		}
+		path := keyPath("registries", name) + ".auth"
+		if c.Auth.Issuer == clients.Issuer {
+			bad.Addf(path+".issuer", "%q is auth.token.issuer: a client's own token would open the registry without the gate", c.Auth.Issuer)
+		}
+		if c.Auth.Service == clients.Service {
+			bad.Addf(path+".service", "%q is auth.token.service: a client's own token would open the registry without the gate", c.Auth.Service)
+		}
+	}
+	f.checkRoot(bad)
+}
+
+// checkRoot: whoever has a TLS certificate below the token root could sign
+// tokens with its key.
+func (f *File) checkRoot(bad *problem.List) {
+	tls := []string{f.TLS.Internal.CACert, f.TLS.Internal.CAKey}
+	for _, pair := range f.TLS.Files {
+		tls = append(tls, pair.Cert, pair.Key)
+	}
+	root := f.Auth.Token.Root
+	for _, k := range []struct{ key, path string }{
+		{"root.cert", root.Cert}, {"root.key", root.Key}, {"root_file", f.Auth.Token.RootFile},
+	} {
+		same := func(path string) bool { return path != "" && filepath.Clean(path) == filepath.Clean(k.path) }
+		if k.path != "" && slices.ContainsFunc(tls, same) {
+			bad.Addf("auth.token."+k.key, "%s is used for TLS as well; tokens need a root of their own, or a TLS key could sign them", k.path)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package configs
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/regate/regate/internal/problem"
+)
+
+// minimal is a configuration to which sections are added.
+const minimal = `
+tls: {hosts: [registry.example.com], mode: internal}
+auth: {users: {"": {}}}
+`
+
+var warningTests = []struct {
+	name string
+	file string // besides minimal
+	want string
+}{
+	{"none", `registries: {a: {upstreams: ["http://10.0.0.11:5000"]}}`, ""},
+	{"registry without a route",
+		"registries: {a: {upstreams: [\"http://10.0.0.1\"]}, b: {upstreams: [\"http://10.0.0.2\"]}}\nroutes: [{registry: b}]",
+		"4: registries.a: no route leads to it"},
+	{"public registry that trusts its network",
+		"registries:\n  a:\n    upstreams: [\"http://192.0.2.1:5000\"]\n    auth: none",
+		"6: registries.a.upstreams[0]: 192.0.2.1 is a public address, and auth: none lets everybody in who reaches it; see to it that only the gate does, or use another mode"},
+	{"public registry with accounts",
+		`registries: {a: {upstreams: ["https://192.0.2.1"], auth: {mode: basic, username: gate, password_file: f}}}`, ""},
+	{"registries on this machine and in private networks",
+		"registries: {a: {upstreams: [\"http://[::1]:5000\"]}, b: {upstreams: [\"http://[fd00::1]\"]}, c: {upstreams: [\"unix:///run/r\"]}}\nroutes: [{repository: a, registry: a}, {repository: b, registry: b}, {registry: c}]", ""},
+	{"public name without a certificate",
+		"registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nlisten: {public_url: \"https://r.example.org\"}",
+		"5: listen.public_url: r.example.org is none of tls.hosts, so whatever stands before the gate must have the certificate for it"},
+	{"public port", "registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nlisten: {public_url: \"https://registry.example.com:8443\"}", ""},
+}
+
+func TestWarnings(t *testing.T) {
+	for _, tt := range warningTests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "regate.yaml")
+			write(t, path, minimal+tt.file)
+			f, err := load(path, noEnv)
+			must(t, err)
+			if got := said(f.Warnings); got != tt.want {
+				t.Errorf("warnings are\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestControlSocket(t *testing.T) {
+	f := defaults()
+	if got, want := f.ControlSocket(), "/var/lib/regate/control.sock"; got != want {
+		t.Errorf("ControlSocket() = %s, want %s", got, want)
+	}
+	f.State.Path, f.Listen.Control = "/s", "/run/c"
+	if got := f.ControlSocket(); got != "/run/c" {
+		t.Errorf("ControlSocket() = %s, want /run/c", got)
+	}
+}
+
+func TestListenEqual(t *testing.T) {
+	a, b := defaultListen(), defaultListen()
+	a.TrustedProxies = []Network{}
+	if !a.Equal(b) {
+		t.Error("an empty list differs from none")
+	}
+	a.TrustedProxies = make([]Network, 1)
+	if a.Equal(b) {
+		t.Error("another proxy makes no difference")
+	}
+	if b.Drain++; defaultListen().Equal(b) {
+		t.Error("another time makes no difference")
+	}
+}
+
+func TestExplain(t *testing.T) {
+	f, err := load("testdata/paths/regate.yaml", noEnv)
+	must(t, err)
+	var all problem.List
+	all.Addf("auth.password_file", "is empty")
+	all.Warnf("tls.ca", "is old")
+	all.Addf("tls.cert", "is no certificate")
+	want := "testdata/paths/regate.yaml:9: registries.a.auth.password_file: is empty\n" +
+		"testdata/paths/regate.yaml:10: registries.a.tls.cert: is no certificate"
+	if got := f.Explain("registries.a", all.Err()); got.Error() != want {
+		t.Errorf("Explain() =\n%v\nwant\n%s", got, want)
+	}
+	f.path = "none.yaml"
+	if got := f.Explain("tls", errors.New("no")); got.Error() != "none.yaml:1: tls: no" {
+		t.Errorf("Explain() without a file = %v", got)
+	}
+}

@@ -1,0 +1,53 @@
+package configs
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Paths are the files whose change is a reason to load again: f itself, and
+// what its keys name: certificates, keys, and every …_file.
+func (f *File) Paths() []string {
+	paths := append(filesIn(reflect.ValueOf(f).Elem(), ""), f.path)
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// filesIn finds the files that v names, a value of a Config under this key.
+func filesIn(v reflect.Value, key string) (paths []string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return filesIn(v.Elem(), key)
+		}
+	case reflect.Struct:
+		for _, name := range fieldsOf(v.Type()).names {
+			paths = append(paths, filesIn(v.FieldByIndex(fieldsOf(v.Type()).index[name]), name)...)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			paths = append(paths, filesIn(v.Index(i), key)...)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			paths = append(paths, filesIn(v.MapIndex(k), "")...)
+		}
+	case reflect.String:
+		if v.Type() != secretType && v.String() != "" && namesFile(key) {
+			return []string{v.String()}
+		}
+	}
+	return paths
+}
+
+// namesFile reports whether a key's value is the path of a file that is read
+// again. root_file is written by the gate itself, and key_file, the state's, is
+// read at start only.
+func namesFile(key string) bool {
+	switch key {
+	case "root_file", "key_file":
+		return false
+	}
+	return slices.Contains([]string{"file", "cert", "key", "ca"}, key[strings.LastIndexByte(key, '_')+1:])
+}
