@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -205,6 +206,28 @@ func TestConfiguredNamesAndLife(t *testing.T) {
 	}
 	if _, err := b.verifier.Verify(s.Text); err == nil {
 		t.Error("a gate with other names takes the token")
+	}
+}
+
+// Long tokens are good, but not kept: 10,000 of them would be too much.
+func TestLongTokensAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, tt := range []struct {
+		repositories int
+		want         bool
+	}{{1, true}, {10, true}, {60, false}} {
+		var scope []oci.Access
+		for n := range tt.repositories {
+			scope = append(scope, oci.Access{Type: oci.Repository, Name: fmt.Sprint("team/app", n), Actions: oci.All})
+		}
+		text := b.issue(t, Claims{Scope: scope}).Text
+		if g, err := b.verifier.Verify(text); err != nil || !g.Covers(scope) {
+			t.Fatalf("%d repositories: Verify = %v, %v", tt.repositories, g, err)
+		}
+		if _, got := b.verifier.known.Get(sha256.Sum256([]byte(text))); got != tt.want {
+			t.Errorf("%d repositories, %d bytes: remembered %v, want %v", tt.repositories, len(text), got, tt.want)
+		}
 	}
 }
 

@@ -13,9 +13,13 @@ import (
 	"github.com/regate/regate/internal/oci"
 )
 
-// cached is how many verified tokens are remembered, a few hundred bytes each:
-// those of 10,000 clients that are at work at the same time.
-const cached = 10_000
+// What is remembered of verified tokens: those of 10,000 clients that are at
+// work at the same time, a few hundred bytes each. Tokens with long scopes are
+// verified anew each time, or one account could fill the memory with them.
+const (
+	mostKnown     = 10_000
+	maxRemembered = 4 << 10 // bytes of a token
+)
 
 // A Verifier returns the grants behind clients' tokens. It is asked with every
 // request, and what it has verified once it remembers. Its methods may be
@@ -39,7 +43,7 @@ type verified struct {
 // NewVerifier returns a Verifier for tokens of cfg's issuer and service.
 func NewVerifier(cfg Config, p Parts) *Verifier {
 	p = p.withDefaults()
-	known := cache.New[[sha256.Size]byte, verified](cache.Options{Size: cached, TTL: minExpiration * time.Second, Now: p.Now})
+	known := cache.New[[sha256.Size]byte, verified](cache.Options{Size: mostKnown, TTL: minExpiration * time.Second, Now: p.Now})
 	return &Verifier{cfg.WithDefaults(), p.Keys, p.Revoked, p.Now, known}
 }
 
@@ -60,7 +64,7 @@ func (v *Verifier) Verify(text string) (oci.Grant, error) {
 	if err := v.live(t); err != nil {
 		return oci.Grant{}, err
 	}
-	if !hit {
+	if !hit && len(text) <= maxRemembered {
 		v.known.SetUntil(id, t, t.grant.Expires.Add(leeway))
 	}
 	t.grant.Bearer = text

@@ -1,9 +1,11 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,76 +17,79 @@ import (
 // the middle of a change, do not take each other's leaves away.
 func (r *Ring) leavesKey() string { return "keys/token/leaves/" + r.root.id() }
 
+// A record is the leaves as the Store has them.
+type record struct {
+	leaves leaves
+	text   []byte
+	rev    uint64 // 0 if there is none
+}
+
 // refresh reads the leaves, renews them if that is due, and puts them in use.
 // Where the Store fails, it goes on with what it has: the last leaves, of which
 // another may begin to sign, or those that it has read but cannot renew.
 func (r *Ring) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	ls, _, err := r.readLeaves(ctx)
+	rec, err := r.read(ctx)
 	if last := r.live.Load(); err != nil && last != nil {
-		ls = last.leaves
+		rec = last.record
 	}
-	if err == nil && ls.due(r.now()) {
-		var renewed leaves
+	if err == nil && rec.leaves.due(r.now()) {
+		var renewed record
 		if renewed, err = r.renew(ctx); err == nil {
-			ls = renewed
+			rec = renewed
 		}
 	}
-	if cur := ls.signing(r.now()); cur != nil {
-		r.live.Store(newSnapshot(ls, cur, r.now()))
+	if cur := rec.leaves.signing(r.now()); cur != nil {
+		r.live.Store(newSnapshot(rec, cur, r.now()))
 	}
 	return err
 }
 
-// readLeaves returns the leaves of our root and the revision of their record.
-// No record is no leaves and revision 0.
-func (r *Ring) readLeaves(ctx context.Context) (leaves, uint64, error) {
+// read returns the leaves of our root. No record is a record of none.
+func (r *Ring) read(ctx context.Context) (record, error) {
 	v, err := r.store.Get(ctx, r.leavesKey())
 	if errors.Is(err, state.ErrNotFound) {
-		return nil, 0, nil
+		return record{}, nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return record{}, err
+	}
+	if last := r.live.Load(); last != nil && bytes.Equal(v.Data, last.record.text) {
+		return record{last.record.leaves, v.Data, v.Rev}, nil
 	}
 	ls, err := parseLeaves(v.Data)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s in state: %w", r.leavesKey(), err)
+		return record{}, fmt.Errorf("%s in state: %w", r.leavesKey(), err)
 	}
-	ours := ls[:0]
-	for _, l := range ls {
-		if l.cert.CheckSignatureFrom(r.root.cert) == nil {
-			ours = append(ours, l)
-		}
-	}
-	return ours, v.Rev, nil
+	foreign := func(l leaf) bool { return l.cert.CheckSignatureFrom(r.root.cert) != nil }
+	return record{slices.DeleteFunc(ls, foreign), v.Data, v.Rev}, nil
 }
 
 // renew adds a leaf under the lease, unless another gate has just done so. It
 // writes over what it has read and nothing else.
-func (r *Ring) renew(ctx context.Context) (leaves, error) {
+func (r *Ring) renew(ctx context.Context) (record, error) {
 	lease, err := r.store.Acquire(ctx, leaseName, leaseTime)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	defer r.release(ctx, lease)
-	ls, rev, err := r.readLeaves(ctx)
+	rec, err := r.read(ctx)
 	now := r.now()
-	if err != nil || !ls.due(now) {
-		return ls, err
+	if err != nil || !rec.leaves.due(now) {
+		return rec, err
 	}
-	made, err := r.root.newLeaf(now, ls.nextFrom(now))
+	made, err := r.root.newLeaf(now, rec.leaves.nextFrom(now))
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
-	next := append(ls.keep(now), made).sorted()
-	text, err := next.marshal()
-	if err != nil {
-		return nil, err
+	next := record{leaves: append(rec.leaves.keep(now), made).sorted()}
+	if next.text, err = next.leaves.marshal(); err != nil {
+		return record{}, err
 	}
-	opts := state.PutOpts{TTL: leafLife, IfRev: &rev, Fence: lease.Fence()}
-	if _, err := r.store.Put(ctx, r.leavesKey(), text, opts); err != nil {
-		return nil, err
+	opts := state.PutOpts{TTL: leafLife, IfRev: &rec.rev, Fence: lease.Fence()}
+	if next.rev, err = r.store.Put(ctx, r.leavesKey(), next.text, opts); err != nil {
+		return record{}, err
 	}
 	r.log.Info("token key made", zap.String("kid", keyID(&made.key.PublicKey)), zap.Time("signs_from", made.signFrom))
 	return next, nil

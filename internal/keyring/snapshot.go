@@ -26,7 +26,7 @@ type Verifier struct {
 
 // A snapshot is what the ring knows at one time. It never changes.
 type snapshot struct {
-	leaves leaves
+	record record // what it was made of
 	signer *Signer
 	known  map[string]known // by DER
 	jwks   []byte
@@ -37,14 +37,14 @@ type known struct {
 	notBefore time.Time
 }
 
-func newSnapshot(ls leaves, cur *leaf, now time.Time) *snapshot {
+func newSnapshot(rec record, cur *leaf, now time.Time) *snapshot {
 	s := &snapshot{
-		leaves: ls,
+		record: rec,
 		signer: &Signer{cur.key, keyID(&cur.key.PublicKey), [][]byte{cur.cert.Raw}, cur.cert.NotAfter},
-		known:  make(map[string]known, len(ls)),
+		known:  make(map[string]known, len(rec.leaves)),
 	}
 	var set jwks
-	for _, l := range ls {
+	for _, l := range rec.leaves {
 		pub, ok := l.cert.PublicKey.(*ecdsa.PublicKey)
 		if !ok || now.After(l.cert.NotAfter) {
 			continue
