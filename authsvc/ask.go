@@ -1,0 +1,203 @@
+package authsvc
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/oci"
+)
+
+// An ask is a request for a token: who asks, for which service, for what.
+type ask struct {
+	cred    authn.Credentials
+	service string // "" is the default one
+	client  string // what the client calls itself, for the log
+	scope   oci.Scope
+}
+
+// parseAsk reads a request for a token in any of the forms that clients use
+// (protocol.md 1.2, 1.3): a GET with Basic credentials, a POST with a grant,
+// or a POST with Basic credentials, which is the GET with its parameters in
+// the body.
+func parseAsk(r *http.Request) (ask, error) {
+	params, err := parameters(r)
+	if err != nil {
+		return ask{}, err
+	}
+	cred, err := credentials(r, params)
+	if err != nil {
+		return ask{}, err
+	}
+	cred.From = edge.Client(r)
+	scope, err := oci.ParseScope(params["scope"])
+	if err != nil {
+		return ask{}, err
+	}
+	return ask{cred: cred, service: params.Get("service"), client: params.Get("client_id"), scope: scope}, nil
+}
+
+// parameters returns those of the query of a GET, and those of the body of a
+// POST: nothing in the query of a POST is believed, since queries are logged.
+func parameters(r *http.Request) (url.Values, error) {
+	raw := r.URL.RawQuery
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodPost:
+		body, err := form(r)
+		if err != nil {
+			return nil, err
+		}
+		raw = body
+	default:
+		return nil, oci.Errorf(oci.Unsupported, "ask for a token with GET or POST").With("Allow", "GET, HEAD, POST")
+	}
+	params, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, oci.Errorf(oci.BadRequest, "the parameters cannot be parsed")
+	}
+	for key, values := range params {
+		if key != "scope" && len(values) > 1 {
+			return nil, oci.Errorf(oci.BadRequest, "a parameter other than scope is given twice")
+		}
+	}
+	return params, nil
+}
+
+// form reads the body of a POST as text. Its size and pace are limited already.
+func form(r *http.Request) (string, error) {
+	typ, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || typ != "application/x-www-form-urlencoded" {
+		return "", oci.Errorf(oci.BadRequest, "the body must be application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(r.Body)
+	var limit *oci.Error
+	switch {
+	case errors.As(err, &limit):
+		return "", err
+	case err != nil:
+		return "", oci.Errorf(oci.BadRequest, "the body cannot be read").Because(err)
+	}
+	return string(body), nil
+}
+
+// credentials finds those of a request, of which there may be one kind only.
+// Whoever shows none is anonymous, but not in a POST: its credentials are in
+// the body, so a client that means somebody would silently become nobody.
+func credentials(r *http.Request, params url.Values) (authn.Credentials, error) {
+	basic, err := basicAuth(r.Header)
+	if err != nil {
+		return basic, err
+	}
+	cred, err := grant(r.Method, params, basic)
+	if err != nil {
+		return cred, err
+	}
+	account := params.Get("account")
+	switch {
+	case !plausible(cred):
+		return cred, unauthenticated(badLogin)
+	case account != "" && cred.Anonymous():
+		return cred, unauthenticated("an account needs its password")
+	case account != "" && account != cred.Account:
+		return cred, oci.Errorf(oci.BadRequest, "account is not the user that logs in")
+	}
+	return cred, nil
+}
+
+// Longest account and password that are handed to a back end, in bytes.
+const (
+	maxAccount  = 256
+	maxPassword = 4096
+)
+
+// plausible reports whether any back end could know the credentials. Control
+// characters are in no account, but would be in its log.
+func plausible(c authn.Credentials) bool {
+	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
+	return len(c.Account) <= maxAccount && len(c.Password) <= maxPassword && utf8.ValidString(c.Account) &&
+		!strings.ContainsFunc(c.Account, isControl)
+}
+
+// grant picks the credentials that the grant type names.
+func grant(method string, params url.Values, basic authn.Credentials) (authn.Credentials, error) {
+	typ := params.Get("grant_type")
+	switch {
+	case method != http.MethodPost:
+		return basic, nil
+	case typ == "" && basic.Anonymous():
+		return basic, unauthenticated("a POST needs a grant_type or Basic credentials")
+	case typ == "":
+		return basic, nil
+	case !basic.Anonymous():
+		return basic, oci.Errorf(oci.BadRequest, "a grant in the body and Basic credentials exclude each other")
+	case typ == "password":
+		cred := authn.Credentials{Account: params.Get("username"), Password: authn.Secret(params.Get("password"))}
+		if cred.Account == "" || cred.Password == "" {
+			return cred, unauthenticated("the password grant needs a username and a password")
+		}
+		return cred, nil
+	case typ == "refresh_token":
+		return authn.Credentials{}, unauthenticated("this refresh token is not valid")
+	}
+	return authn.Credentials{}, oci.Errorf(oci.BadRequest, "grant_type must be password or refresh_token")
+}
+
+// basicAuth returns the credentials of the Authorization header; none if there
+// is no header, or one that holds nothing.
+func basicAuth(h http.Header) (authn.Credentials, error) {
+	shown := h.Values("Authorization")
+	if len(shown) == 0 {
+		return authn.Credentials{}, nil
+	}
+	if len(shown) > 1 {
+		return authn.Credentials{}, oci.Errorf(oci.BadRequest, "more than one Authorization header")
+	}
+	user, password, ok := (&http.Request{Header: h}).BasicAuth()
+	if !ok {
+		return authn.Credentials{}, unauthenticated("log in with Basic credentials")
+	}
+	if user == "" && password != "" {
+		// containerd and BuildKit show a refresh token this way.
+		return authn.Credentials{}, unauthenticated("this refresh token is not valid")
+	}
+	return authn.Credentials{Account: user, Password: authn.Secret(password)}, nil
+}
+
+// badLogin is all that somebody is told whom we turn away, whatever the
+// reason, so that nobody learns which accounts there are.
+const badLogin = "wrong user name or password"
+
+func unauthenticated(msg string) *oci.Error { return oci.Errorf(oci.Unauthenticated, "%s", msg) }
+
+// refusal keeps two things apart that look alike from afar: a user we turn
+// away, and a directory we could not ask. A 401 for the second would send
+// people off to change a password that was right.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, authn.ErrWrongPassword):
+		return unauthenticated(badLogin).Because(err)
+	case errors.Is(err, authn.ErrBusy):
+		return oci.Errorf(oci.TooMany, "too many logins at once, try again").With("Retry-After", "1").Because(err)
+	}
+	return oci.Errorf(oci.Unavailable, "cannot check credentials now").With("Retry-After", "5").Because(err)
+}
+
+// isOurs reports whether a password has the form of a token, which is never
+// handed to a back end that could write it down: three base64url parts, or
+// the mark of a personal token.
+func isOurs(password authn.Secret) bool {
+	text := password.Reveal()
+	if strings.HasPrefix(text, "rgt_") {
+		return true
+	}
+	parts := strings.Split(text, ".")
+	return len(parts) == 3 && strings.HasPrefix(text, "eyJ") && !slices.Contains(parts, "")
+}

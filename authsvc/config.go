@@ -1,0 +1,33 @@
+package authsvc
+
+import (
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/token"
+	"github.com/regate/regate/internal/problem"
+)
+
+// Config is the auth section. Its keys are docker_auth's, with docker_auth's
+// meaning, so that a team moves by moving a file; what docker_auth lets pass
+// and means otherwise than it reads is an error here.
+type Config struct {
+	// Token says how tokens are signed and how long they live.
+	Token token.Config `yaml:"token"`
+	// Users are accounts with a bcrypt hash each; "" is the anonymous.
+	Users static.Config `yaml:"users"`
+	// ACL are the rules; the first that matches decides, and without one
+	// nothing is granted.
+	ACL acl.Config `yaml:"acl"`
+}
+
+// Validate reports every mistake.
+func (c Config) Validate() error {
+	var l problem.List
+	l.Under("token", c.Token.Validate())
+	l.Under("users", c.Users.Validate())
+	l.Under("acl", c.ACL.Validate())
+	if len(c.Users) == 0 {
+		l.Addf("users", "there is no user, so nobody could log in: add one with a password from `regate hash`")
+	}
+	return l.Err()
+}

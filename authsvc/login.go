@@ -1,0 +1,50 @@
+package authsvc
+
+import (
+	"context"
+	"errors"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/password"
+)
+
+// A Login asks the chain who somebody is, but not twice within the life of
+// the cache of good passwords, and so that nobody can tell from the time it
+// takes whether an account exists.
+type Login struct {
+	chain authn.Authenticator
+	known *password.Cache[authn.Identity]
+	pool  *password.Pool
+}
+
+// NewLogin puts a cache and a pool around chain.
+func NewLogin(chain authn.Authenticator, known *password.Cache[authn.Identity], pool *password.Pool) *Login {
+	return &Login{chain, known, pool}
+}
+
+// Authenticate returns the identity behind c, or an error as authn.Authenticator
+// says. The limit on guesses will stand between the cache and the chain, so
+// that nobody who knows the password is ever held up by somebody who does not.
+func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+	switch {
+	case c.Anonymous():
+		return l.chain.Authenticate(ctx, c)
+	case isOurs(c.Password):
+		return authn.Identity{}, authn.ErrUnknownUser
+	}
+	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (authn.Identity, error) {
+		id, err := l.chain.Authenticate(ctx, c)
+		if errors.Is(err, authn.ErrUnknownUser) {
+			return id, l.absent(ctx, c, err)
+		}
+		return id, err
+	})
+}
+
+// absent spends the time of a comparison on an account that nobody knows.
+func (l *Login) absent(ctx context.Context, c authn.Credentials, err error) error {
+	if busy := l.pool.Absent(ctx, c.Password.Reveal()); busy != nil {
+		return busy
+	}
+	return err
+}

@@ -1,0 +1,72 @@
+package authsvc
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/token"
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/oci"
+)
+
+// An answer is what was decided about an ask.
+type answer struct {
+	id       authn.Identity
+	ask      ask
+	audience string
+	granted  oci.Scope
+}
+
+// tokenBody is the reply of the token service. Clients differ in which of the
+// two equal fields they read. There is no issued_at: clients compare it with
+// their own clocks, and count from the receipt without it (protocol.md 1.4).
+type tokenBody struct {
+	Token       string `json:"token"`
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int    `json:"expires_in"` // seconds
+	Scope       string `json:"scope"`
+}
+
+// send signs the token, and writes and logs it.
+func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
+	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted})
+	if err != nil {
+		return oci.Errorf(oci.Unavailable, "cannot sign tokens now").With("Retry-After", "5").Because(err)
+	}
+	edge.RecordFrom(r.Context()).TokenID = signed.ID
+	body, err := json.Marshal(tokenBody{signed.Text, signed.Text, int(signed.Lifetime.Seconds()), a.granted.String()})
+	if err != nil {
+		return err
+	}
+	s.log.Info("token issued",
+		zap.String("subject", a.id.Account), zap.String("client_id", a.ask.client), zap.Stringer("client", a.ask.cred.From),
+		zap.String("service", a.audience), zap.Stringer("wanted", a.ask.scope), zap.Stringer("granted", a.granted), zap.String("token", signed.ID))
+
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err = w.Write(body)
+	return err
+}
+
+// ServeKeys answers with the keys that verify our tokens (RFC 7517), for
+// registries and API gateways that read them from a URL.
+func (s *Service) ServeKeys(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return oci.Errorf(oci.Unsupported, "read the keys with GET").With("Allow", "GET, HEAD")
+	}
+	edge.RecordFrom(r.Context()).Op = "keys"
+	h := w.Header()
+	h.Set("Content-Type", "application/jwk-set+json")
+	h.Set("Cache-Control", "public, max-age=60")
+	_, err := w.Write(s.tokens.JWKS())
+	return err
+}

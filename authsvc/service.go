@@ -1,0 +1,93 @@
+package authsvc
+
+import (
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/token"
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/oci"
+)
+
+// A Service gives out tokens at /auth.
+type Service struct {
+	users   authn.Authenticator
+	rules   *acl.List
+	tokens  *token.Issuer
+	observe Observer
+	log     *zap.Logger
+}
+
+// An Observer is told what became of each request for a token: "" if a token
+// was issued, or the kind of the error. It must not block.
+type Observer func(refused string)
+
+// Parts are what a Service is made of.
+type Parts struct {
+	Users   authn.Authenticator // asked with every request's credentials, the anonymous' too
+	Rules   *acl.List
+	Tokens  *token.Issuer
+	Observe Observer    // nil is nobody
+	Log     *zap.Logger // nil is silence
+}
+
+// New makes a Service.
+func New(p Parts) *Service {
+	if p.Observe == nil {
+		p.Observe = func(string) {}
+	}
+	if p.Log == nil {
+		p.Log = zap.NewNop()
+	}
+	return &Service{users: p.Users, rules: p.Rules, tokens: p.Tokens, observe: p.Observe, log: p.Log.Named("auth")}
+}
+
+// ServeToken answers a request for a token (protocol.md 1.10). What somebody
+// may not do is no error: the token says less than was asked for. The errors
+// are for requests that make no sense (400), credentials that are wrong (401),
+// and for when it cannot be told (429, 503).
+func (s *Service) ServeToken(w http.ResponseWriter, r *http.Request) error {
+	err := s.serveToken(w, r)
+	if err != nil {
+		s.observe(oci.AsError(err).Kind.String())
+		return err
+	}
+	s.observe("")
+	return nil
+}
+
+func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
+	rec := edge.RecordFrom(r.Context())
+	rec.Op = "token"
+
+	ask, err := parseAsk(r)
+	if err != nil {
+		return err
+	}
+	rec.Subject = ask.cred.Account
+	audience, err := s.audience(ask.service)
+	if err != nil {
+		return err
+	}
+	id, err := s.users.Authenticate(r.Context(), ask.cred)
+	if err != nil {
+		return refusal(err)
+	}
+	var granted oci.Scope
+	for _, want := range ask.scope {
+		granted = granted.Union(oci.NewScope(s.rules.Allow(acl.Ask{Identity: id, From: ask.cred.From, Service: audience, Want: want})))
+	}
+	return s.send(w, r, answer{id: id, ask: ask, audience: audience, granted: granted})
+}
+
+// audience is the service that a token is for. A token for an unknown one is
+// never signed: some other registry might trust the same root.
+func (s *Service) audience(asked string) (string, error) {
+	if asked == "" || asked == s.tokens.Service() {
+		return s.tokens.Service(), nil
+	}
+	return "", oci.Errorf(oci.BadRequest, "this gate gives out no tokens for that service")
+}
