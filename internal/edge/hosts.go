@@ -27,6 +27,9 @@ type Hosts struct {
 	domains map[string]bool // what follows the "*." of a wildcard
 	addrs   map[netip.Addr]bool
 	ports   map[int]bool
+
+	httpsPort int  // of the listener
+	public    host // of PublicURL; zero if there is none
 }
 
 const httpsPort = 443
@@ -38,6 +41,8 @@ func NewHosts(c HostsConfig) (*Hosts, error) {
 		domains: make(map[string]bool),
 		addrs:   make(map[netip.Addr]bool),
 		ports:   map[int]bool{c.HTTPSPort: true},
+
+		httpsPort: c.HTTPSPort,
 	}
 	for _, n := range c.Names {
 		h.add(n)
@@ -49,6 +54,7 @@ func NewHosts(c HostsConfig) (*Hosts, error) {
 		}
 		h.add(host.name)
 		h.ports[host.port] = true
+		h.public = host
 	}
 	return h, nil
 }

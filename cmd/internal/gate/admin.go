@@ -1,0 +1,46 @@
+package gate
+
+import (
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/metrics"
+	"github.com/regate/regate/internal/oci"
+)
+
+// admin is what the admin listener serves. It changes nothing and shows no
+// name of a repository or an account, so a cluster may see it.
+func (p *process) admin() http.Handler {
+	p.showStates()
+	measured := p.meter.Handler()
+	return edge.Stack(edge.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return oci.Errorf(oci.Unsupported, "this address is read-only").With("Allow", "GET, HEAD")
+		}
+		switch r.URL.Path {
+		case "/healthz", "/readyz":
+			return p.draining.ServeHealth(w, r)
+		case "/metrics":
+			measured.ServeHTTP(w, r)
+			return nil
+		}
+		return oci.Errorf(oci.NoSuchPath, "no such path")
+	}), edge.Log(quiet(p.log.Named("admin")), nil), edge.Recover)
+}
+
+// showStates registers what is read when the metrics are.
+func (p *process) showStates() {
+	p.meter.ShowDraining(p.draining.On)
+	p.meter.ShowCertificates(func() (all []metrics.Certificate) {
+		for _, c := range p.certs.Certificates() {
+			all = append(all, metrics.Certificate{Host: c.Host, NotAfter: c.NotAfter})
+		}
+		return all
+	})
+	p.meter.ShowUpstreams(func() []metrics.Upstream { return p.board.live.Load().upstreams() })
+}
+
+// quiet leaves out the lines of what is asked every few seconds.
+func quiet(log *zap.Logger) *zap.Logger { return log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)) }

@@ -1,0 +1,148 @@
+package gate
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/regate/regate/authsvc"
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/authsvc/token"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/cache"
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/metrics"
+	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+// A generation is all that one configuration brings to life.
+type generation struct {
+	file  *configs.File
+	hosts *edge.Hosts
+	pools map[string]*upstream.Pool
+
+	checked                          http.Handler // ServeHTTP behind the check of the Host
+	gateway, tokens, keys, authority http.Handler
+
+	ca     func() []byte // nil but in mode internal
+	commit func()        // makes the certificates follow; cannot fail
+	stop   context.CancelFunc
+}
+
+// build makes the generation of file. Nothing has changed when it fails.
+func (p *process) build(ctx context.Context, file *configs.File) (*generation, error) {
+	g := &generation{file: file, ca: p.certs.CAPEM, stop: func() {}}
+	var err error
+	if g.commit, err = p.certs.Prepare(ctx, file.TLS); err != nil {
+		return nil, file.Explain("tls", err)
+	}
+	if g.hosts, err = newHosts(file); err != nil {
+		return nil, err
+	}
+	parts := token.Parts{Keys: p.ring, Revoked: p.revoked}
+	issuer := token.NewIssuer(file.Auth.Token, parts)
+	service, err := p.service(file, issuer)
+	if err != nil {
+		return nil, err
+	}
+	if g.pools, err = p.openPools(file, issuer); err != nil {
+		return nil, err
+	}
+	table, err := proxy.NewTable(file.Routes, g.pools)
+	if err != nil {
+		return nil, err
+	}
+	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts))
+	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service()})
+	g.gateway = edge.Handler(gateway.Serve)
+	g.tokens = edge.Stack(edge.Handler(service.ServeToken), edge.LimitBodies(edge.DefaultBodyLimits()))
+	g.keys = edge.Handler(service.ServeKeys)
+	g.authority = edge.Handler(g.serveCA)
+	g.checked = g.hosts.Check(g)
+	g.run(p)
+	return g, nil
+}
+
+// service makes the half that logs people in. To add an authenticator is to
+// add it to the chain here.
+func (p *process) service(file *configs.File, issuer *token.Issuer) (*authsvc.Service, error) {
+	rules, err := acl.Compile(file.Auth.ACL)
+	if err != nil {
+		return nil, file.Explain("auth.acl", err)
+	}
+	chain := authn.Chain{static.New(file.Auth.Users, p.passwords)}
+	login := authsvc.NewLogin(chain, password.NewCache[authn.Identity](cache.Options{}), p.passwords)
+	return authsvc.New(authsvc.Parts{Users: login, Rules: rules, Tokens: issuer, Observe: p.meter.Token, Log: p.log}), nil
+}
+
+// openPools makes a pool of each registry.
+func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[string]*upstream.Pool, error) {
+	pools := make(map[string]*upstream.Pool, len(file.Registries))
+	for name, cfg := range file.Registries {
+		pool, err := upstream.New(cfg, upstream.Options{
+			Minter:  upstream.MinterFunc(minter(issuer)),
+			Issuer:  issuer.Name(),
+			Service: issuer.Service(),
+			Log:     p.log.Named("upstream").Named(name),
+		})
+		if err != nil {
+			return nil, file.Explain("registries."+name, err)
+		}
+		pools[name] = pool
+	}
+	return pools, nil
+}
+
+// minter signs for registries what clients were granted.
+func minter(issuer *token.Issuer) func(iss, service, subject string, access []oci.Access) (string, error) {
+	return func(iss, service, subject string, access []oci.Access) (string, error) {
+		signed, err := issuer.Issue(token.Claims{Issuer: iss, Audience: service, Subject: subject, Scope: oci.NewScope(access...), Life: upstream.MintedLife})
+		return signed.Text, err
+	}
+}
+
+// newHosts is every name under which clients may ask for the gate.
+func newHosts(file *configs.File) (*edge.Hosts, error) {
+	_, digits, err := net.SplitHostPort(file.Listen.HTTPS)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.Atoi(digits)
+	if err != nil {
+		return nil, err
+	}
+	return edge.NewHosts(edge.HostsConfig{Names: file.TLS.Hosts, HTTPSPort: port, PublicURL: file.Listen.PublicURL})
+}
+
+// run starts the probes of the pools, which end with the generation.
+func (g *generation) run(p *process) {
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	for _, pool := range g.pools {
+		p.start(func() { pool.Run(ctx) })
+	}
+}
+
+// close ends probes and idle connections. Requests hold what they need.
+func (g *generation) close() {
+	g.stop()
+	for _, pool := range g.pools {
+		pool.Close()
+	}
+}
+
+// upstreams are the states of all endpoints, for the metrics.
+func (g *generation) upstreams() (all []metrics.Upstream) {
+	for name, pool := range g.pools {
+		for _, s := range pool.States() {
+			all = append(all, metrics.Upstream{Registry: name, Endpoint: s.Upstream, Up: s.Up})
+		}
+	}
+	return all
+}

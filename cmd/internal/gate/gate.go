@@ -1,0 +1,167 @@
+// Package gate joins the parts: it opens what lives as long as the process
+// (state, keys, certificates, listeners, log), builds from the configuration
+// what lives as long as a generation (routes, pools, users, rules), swaps
+// generations when the configuration changes, and drains when it is told to
+// end. In goes the path of a configuration, out comes a running gate. It makes
+// no decision about a request: the packages that it joins do.
+package gate
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/acme"
+	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/authsvc/token"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/keyring"
+	"github.com/regate/regate/internal/metrics"
+	"github.com/regate/regate/internal/state"
+)
+
+// Options are what is decided outside of the configuration.
+type Options struct {
+	Path    string           // of the configuration
+	Version string           // of this program
+	Log     *os.File         // where the log goes
+	Reload  <-chan os.Signal // each is a wish to read the configuration again; nil is none
+	Ready   func(Facts)      // called once when the gate listens; nil is nobody
+}
+
+// Serve runs a gate until ctx is done, and then drains it. What is wrong with
+// the configuration is a *configs.Error with a line for each mistake.
+func Serve(ctx context.Context, o Options) error {
+	file, err := configs.Load(o.Path)
+	if err != nil {
+		return err
+	}
+	p, err := open(ctx, o, file)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.swap(ctx, file); err != nil {
+		return err
+	}
+	p.meter.Reload(time.Now(), nil)
+	doors, err := p.listen(file.Listen)
+	if err != nil {
+		return err
+	}
+	p.announce(doors)
+	return p.run(ctx, doors)
+}
+
+// A process is all that lives as long as the program.
+type process struct {
+	opts      Options
+	log       *zap.Logger
+	level     zap.AtomicLevel
+	first     *configs.File // what the process was opened with
+	store     state.Store
+	ring      *keyring.Ring
+	revoked   *token.Revocations
+	certs     *acme.Manager
+	passwords *password.Pool // one for all generations, so that all together leave a core free
+	meter     *metrics.Metrics
+	watch     *configs.Watcher
+	draining  edge.Draining
+	board     switchboard
+	workers   sync.WaitGroup
+}
+
+// open makes what the first generation needs.
+func open(ctx context.Context, o Options, file *configs.File) (_ *process, err error) {
+	p := &process{opts: o, first: file, passwords: password.NewPool(password.Options{})}
+	p.log, p.level = newLog(file.Log.Format, o.Log)
+	p.watch = configs.NewWatcher(p.log.Named("watch"))
+	p.meter = metrics.New(metrics.Build{Version: o.Version, Revision: revision()})
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.store, err = openState(ctx, file.State, p.log); err != nil {
+		return nil, err
+	}
+	if p.ring, err = openRing(ctx, file, p.store, p.log); err != nil {
+		return nil, err
+	}
+	if p.revoked, err = token.OpenRevocations(ctx, p.store, nil, p.log); err != nil {
+		return nil, err
+	}
+	if p.certs, err = openCerts(ctx, file, p.store, p.log); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// run serves until ctx is done, and then ends in order: first no new requests,
+// then the running ones, then what they needed.
+func (p *process) run(ctx context.Context, doors []door) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer p.workers.Wait()
+	defer p.board.close() // its probes are workers, too
+	defer stop()
+	p.certs.Start(work)
+	p.start(func() { p.ring.Run(work) })
+	p.start(func() { p.revoked.Run(work) })
+	p.start(func() { p.followSignals(work) })
+	p.start(func() { p.watch.Run(work, func() { _ = p.reload(work) }) })
+
+	failed := make(chan error, len(doors))
+	for _, d := range doors {
+		p.start(func() { failed <- d.serve() })
+	}
+	if p.opts.Ready != nil {
+		p.opts.Ready(p.facts(doors))
+	}
+	select {
+	case <-ctx.Done():
+		p.drain(doors)
+		return nil
+	case err := <-failed:
+		closeAll(doors)
+		return err
+	}
+}
+
+// start runs a worker that run waits for.
+func (p *process) start(work func()) {
+	p.workers.Add(1)
+	go func() {
+		defer p.workers.Done()
+		work()
+	}()
+}
+
+func (p *process) close() {
+	p.board.close()
+	if p.certs != nil {
+		p.certs.Close()
+	}
+	if p.store != nil {
+		if err := p.store.Close(); err != nil {
+			p.log.Error("state was not closed cleanly", zap.Error(err))
+		}
+	}
+	_ = p.log.Sync() // a terminal cannot be synced, and says so
+}
+
+// revision is that of the source, as the Go tool recorded it.
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return ""
+}

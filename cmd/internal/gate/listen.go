@@ -1,0 +1,163 @@
+package gate
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/edge"
+)
+
+// Limits of the servers. There is no time-out on a whole request: layers take
+// as long as they take, and bodies have progress deadlines of their own.
+const (
+	headerTime = 10 * time.Second  // for the handshake and a request's header
+	idleTime   = 180 * time.Second // longer than any client keeps a connection idle (protocol.md 4.5)
+	maxHeader  = 64 << 10
+	maxStreams = 100
+	h2Window   = 4<<20 - 1 // the largest that net/http takes; its default slows uploads
+)
+
+// A door is a listener and what serves it.
+type door struct {
+	name   string
+	addr   string // as it really is, the port that the system chose included
+	server *http.Server
+	serve  func() error // until the server is shut down; nil then
+}
+
+// listen opens all listeners before any of them serves.
+func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(doors)
+		}
+	}()
+	for _, d := range []struct {
+		name, addr string
+		handler    func() http.Handler
+	}{{"https", cfg.HTTPS, p.site}, {"http", cfg.HTTP, p.plainSite}, {"admin", cfg.Admin, p.admin}} {
+		if d.addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", d.addr)
+		if err != nil {
+			return doors, fmt.Errorf("listen.%s: %w", d.name, err)
+		}
+		doors = append(doors, p.door(d.name, l, d.handler()))
+	}
+	l, err := listenControl(p.first.ControlSocket())
+	if err != nil {
+		return doors, fmt.Errorf("listen.control: %w", err)
+	}
+	control := p.door("control", l, edge.Stack(edge.Handler(p.serveControl), edge.Log(p.log.Named("control"), nil), edge.Recover))
+	control.addr = p.first.ControlSocket()
+	control.server.ConnContext = withPeer
+	return append(doors, control), nil
+}
+
+func (p *process) door(name string, l net.Listener, h http.Handler) door {
+	d := door{name: name, addr: l.Addr().String(), server: p.server(name, h)}
+	if name == "https" {
+		l = p.secure(l, d.server)
+	}
+	d.serve = func() error {
+		err := d.server.Serve(l)
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("%s listener: %w", name, err)
+	}
+	return d
+}
+
+func (p *process) server(name string, h http.Handler) *http.Server {
+	errorLog, _ := zap.NewStdLogAt(p.log.Named(name), zap.DebugLevel) // handshakes that fail are the internet's noise
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          errorLog,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerConnection: h2Window,
+			MaxReceiveBufferPerStream:     h2Window,
+			SendPingTimeout:               30 * time.Second,
+			WriteByteTimeout:              60 * time.Second,
+		},
+	}
+}
+
+// secure puts TLS around the listener, or, where a balancer ends it, closes it
+// to everybody else.
+func (p *process) secure(l net.Listener, s *http.Server) net.Listener {
+	cfg := p.certs.TLSConfig()
+	if cfg == nil {
+		return trusting{l, p.first.Listen.Proxies()}
+	}
+	s.TLSConfig = cfg
+	return tls.NewListener(l, cfg)
+}
+
+// trusting accepts connections from its networks only.
+type trusting struct {
+	net.Listener
+	from []netip.Prefix
+}
+
+func (t trusting) Accept() (net.Conn, error) {
+	for {
+		c, err := t.Listener.Accept()
+		if err != nil || t.trusts(c.RemoteAddr()) {
+			return c, err
+		}
+		_ = c.Close()
+	}
+}
+
+func (t trusting) trusts(a net.Addr) bool {
+	peer, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return false
+	}
+	for _, n := range t.from {
+		if n.Contains(peer.Addr().Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+func closeAll(doors []door) {
+	for _, d := range doors {
+		_ = d.server.Close()
+	}
+}
+
+// drain ends the servers in order: balancers are told to turn away, what comes
+// meanwhile is still served, then running transfers may finish, and what is
+// left is cut. A second signal ends the program at once.
+func (p *process) drain(doors []door) {
+	cfg := p.first.Listen
+	p.draining.Start()
+	p.log.Info("draining", zap.Duration("grace", cfg.Grace), zap.Duration("drain", cfg.Drain))
+	time.Sleep(cfg.Grace)
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Drain)
+	defer cancel()
+	for _, d := range doors {
+		if err := d.server.Shutdown(ctx); err != nil {
+			p.log.Warn("transfers cut off", zap.String("listener", d.name), zap.Error(err))
+			_ = d.server.Close()
+		}
+	}
+	p.log.Info("stopped")
+}

@@ -1,0 +1,53 @@
+package gate
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+// newLog makes the one logger of the process, which writes to w: JSON for
+// machines, columns for a terminal. level changes with the configuration.
+func newLog(format string, w *os.File) (log *zap.Logger, level zap.AtomicLevel) {
+	level = zap.NewAtomicLevel()
+	if format == "auto" {
+		format = "json"
+		if term.IsTerminal(int(w.Fd())) {
+			format = "console"
+		}
+	}
+	core := zapcore.NewCore(encoder(format), zapcore.Lock(w), level)
+	return zap.New(core), level
+}
+
+func encoder(format string) zapcore.Encoder {
+	cfg := zap.NewProductionEncoderConfig()
+	cfg.TimeKey, cfg.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
+	cfg.EncodeDuration = milliseconds
+	if format == "json" {
+		return zapcore.NewJSONEncoder(cfg)
+	}
+	cfg.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	cfg.EncodeLevel = zapcore.CapitalColorLevelEncoder
+	cfg.EncodeDuration = zapcore.StringDurationEncoder
+	cfg.ConsoleSeparator = "  "
+	return zapcore.NewConsoleEncoder(cfg)
+}
+
+// milliseconds with three decimals: what dashboards plot.
+func milliseconds(d time.Duration, enc zapcore.PrimitiveArrayEncoder) {
+	enc.AppendFloat64(float64(d.Microseconds()) / 1000)
+}
+
+func setLevel(level zap.AtomicLevel, text string) error {
+	parsed, err := zapcore.ParseLevel(text)
+	if err != nil {
+		return fmt.Errorf("log.level: %w", err)
+	}
+	level.SetLevel(parsed)
+	return nil
+}

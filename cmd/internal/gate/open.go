@@ -1,0 +1,96 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/acme"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/keyring"
+	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/local"
+)
+
+// sealed are the areas of the state that hold private keys.
+var sealed = []string{"tls", "keys", "login"}
+
+func openState(ctx context.Context, cfg local.Config, log *zap.Logger) (state.Store, error) {
+	st, err := local.Open(ctx, cfg, log.Named("state"))
+	if err != nil {
+		return nil, err
+	}
+	key, err := cfg.Key()
+	if err != nil {
+		_ = st.Close()
+		return nil, err
+	}
+	return state.Seal(st, key, sealed...), nil
+}
+
+func openRing(ctx context.Context, file *configs.File, st state.Store, log *zap.Logger) (*keyring.Ring, error) {
+	cfg := file.Auth.Token
+	return keyring.Open(ctx, keyring.Options{
+		Store:    st,
+		Cert:     cfg.Root.Cert,
+		Key:      cfg.Root.Key,
+		RootFile: rootFile(file),
+	}, log)
+}
+
+func openCerts(ctx context.Context, file *configs.File, st state.Store, log *zap.Logger) (*acme.Manager, error) {
+	ca := caFile(file)
+	if err := os.MkdirAll(filepath.Dir(ca), 0o755); err != nil {
+		return nil, err
+	}
+	m, err := acme.New(ctx, file.TLS, acme.Deps{Store: st, CAFile: ca, Log: log.Named("tls")})
+	if err != nil {
+		return nil, file.Explain("tls", err)
+	}
+	return m, nil
+}
+
+// rootFile is where the token root is written for registries to read.
+func rootFile(file *configs.File) string {
+	if f := file.Auth.Token.RootFile; f != "" {
+		return f
+	}
+	return filepath.Join(file.State.Dir(), "token-root.pem")
+}
+
+// caFile is where the certificate of the CA of mode internal is written: alone in
+// a directory, which podman and skopeo take as --cert-dir.
+func caFile(file *configs.File) string { return filepath.Join(file.State.Dir(), "certs", "ca.crt") }
+
+// A Root is the token root of a configuration, for `regate root`.
+type Root struct {
+	File string // where it is written
+	PEM  []byte
+	// Export returns the certificate and the private key; nil if a running
+	// gate has them.
+	Export func() (cert, key []byte, err error)
+}
+
+// ReadRoot asks the gate that runs with file for its token root, and makes
+// one where none is running, and there is none yet. done gives back the state.
+func ReadRoot(ctx context.Context, file *configs.File) (root Root, done func(), err error) {
+	root.File = rootFile(file)
+	root.PEM, err = NewControl(file.ControlSocket()).Root(ctx)
+	if err == nil {
+		return root, func() {}, nil
+	}
+	st, err := openState(ctx, file.State, zap.NewNop())
+	if err != nil {
+		return root, nil, fmt.Errorf("token root: %w", err)
+	}
+	ring, err := openRing(ctx, file, st, zap.NewNop())
+	if err != nil {
+		_ = st.Close()
+		return root, nil, err
+	}
+	root.PEM, root.Export = ring.RootPEM(), ring.ExportRoot
+	return root, func() { _ = st.Close() }, nil
+}

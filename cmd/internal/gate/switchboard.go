@@ -1,0 +1,105 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/configs"
+)
+
+// A switchboard has the generation that serves. Requests that began with the
+// one before it run out with it.
+type switchboard struct {
+	changing sync.Mutex // held by whoever builds the next generation
+	live     atomic.Pointer[generation]
+}
+
+func (b *switchboard) close() {
+	if g := b.live.Swap(nil); g != nil {
+		g.close()
+	}
+}
+
+// reload reads the configuration again, builds the next generation in full,
+// and swaps one pointer. Whatever is wrong changes nothing.
+func (p *process) reload(ctx context.Context) error {
+	p.board.changing.Lock()
+	defer p.board.changing.Unlock()
+	err := p.reloadLocked(ctx)
+	p.meter.Reload(time.Now(), err)
+	if err != nil {
+		p.log.Error("reload refused, the configuration before it stays in use", zap.Error(err))
+		return err
+	}
+	p.log.Info("reloaded", zap.String("config", p.opts.Path))
+	return nil
+}
+
+func (p *process) reloadLocked(ctx context.Context) error {
+	file, err := configs.Load(p.opts.Path)
+	if err != nil {
+		return err
+	}
+	if fixed := needsRestart(p.first, file); len(fixed) > 0 {
+		return fmt.Errorf("needs a restart: %s changed", strings.Join(fixed, ", "))
+	}
+	return p.swap(ctx, file)
+}
+
+// swap builds a generation from file and lets it serve.
+func (p *process) swap(ctx context.Context, file *configs.File) error {
+	next, err := p.build(ctx, file)
+	if err != nil {
+		return err
+	}
+	if err := setLevel(p.level, file.Log.Level); err != nil {
+		return err
+	}
+	for _, w := range file.Warnings {
+		p.log.Warn("configuration", zap.String("at", w.String()))
+	}
+	next.commit()
+	p.watch.Follow(file.Seen())
+	if last := p.board.live.Swap(next); last != nil {
+		last.close()
+	}
+	return nil
+}
+
+// needsRestart lists the sections that changed and live as long as the process.
+func needsRestart(was, is *configs.File) (sections []string) {
+	for _, s := range []struct {
+		name string
+		same bool
+	}{
+		{"listen", reflect.DeepEqual(was.Listen, is.Listen)},
+		{"state", was.State == is.State},
+		{"tls.mode", was.TLS.Mode == is.TLS.Mode},
+		{"log.format", was.Log.Format == is.Log.Format},
+		{"auth.token.root", was.Auth.Token.Root == is.Auth.Token.Root && was.Auth.Token.RootFile == is.Auth.Token.RootFile},
+	} {
+		if !s.same {
+			sections = append(sections, s.name)
+		}
+	}
+	return sections
+}
+
+// followSignals reloads for each SIGHUP.
+func (p *process) followSignals(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.opts.Reload:
+			_ = p.reload(ctx) // it has logged what was wrong
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+	"net"
+	"path/filepath"
+	"text/template"
+
+	"github.com/regate/regate/cmd/internal/gate"
+)
+
+// welcome prints what to do next.
+func (h home) welcome(w io.Writer, f gate.Facts, password string) {
+	_, port, _ := net.SplitHostPort(f.Addrs["https"])
+	v := struct{ Host, Password, CA, Fingerprint, Certs, Config string }{
+		Host: "localhost:" + port, Password: password,
+		CA: f.CAFile, Fingerprint: f.CAFingerprint, Certs: filepath.Dir(f.CAFile), Config: h.config(),
+	}
+	_ = next.Execute(w, v) // a terminal that has gone needs no telling
+}
+
+var next = template.Must(template.New("next").Parse(`
+  regate is ready on https://{{.Host}}
+
+    user      admin
+    password  {{if .Password}}{{.Password}}   (shown this once){{else}}the one that the first start printed; for another one see {{.Config}}{{end}}
+    CA        {{.CA}}
+              {{.Fingerprint}}
+
+  docker (which does not check certificates on localhost):
+
+    docker login -u admin {{.Host}}
+    docker tag IMAGE {{.Host}}/try/image:1 && docker push {{.Host}}/try/image:1
+    docker pull {{.Host}}/try/image:1
+
+  podman:
+
+    podman login --cert-dir {{.Certs}} -u admin {{.Host}}
+    podman push --cert-dir {{.Certs}} IMAGE {{.Host}}/try/image:1
+    podman pull --cert-dir {{.Certs}} {{.Host}}/try/image:1
+
+`))

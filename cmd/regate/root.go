@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regate/regate/cmd/internal/gate"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+func rootCommand(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "root",
+		Short: "Print the token root and what registries need of it",
+		Long: `root prints the certificate that registries of trust mode token and forward verify tokens with,
+and the auth section for each of them. There is none yet before the first start: then it makes one.
+The same file stays good while the signing keys below it change, so no registry is restarted for them.`,
+		Example: `  regate root -c regate.yaml
+  regate root -c regate.yaml --export /media/safe     # with the private key`,
+		Args: noArgs,
+	}
+	config := configFlag(c)
+	export := c.Flags().String("export", "", "write token-root.pem and token-root.key into this `directory`, for safe keeping")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		file, err := load(*config)
+		if err != nil {
+			return err
+		}
+		root, done, err := gate.ReadRoot(c.Context(), file)
+		if err != nil {
+			return err
+		}
+		defer done()
+		if *export != "" {
+			return exportRoot(s.err, root, *export)
+		}
+		printRoot(s.out, file, root)
+		return nil
+	}
+	return c
+}
+
+func printRoot(w io.Writer, file *configs.File, root gate.Root) {
+	fmt.Fprintf(w, "%s\n# The token root, also in %s.\n", root.PEM, root.File)
+	realm := realmOf(file)
+	for _, name := range names(file.Registries) {
+		issuer, service, ok := trusted(file, file.Registries[name].Auth)
+		if !ok {
+			fmt.Fprintf(w, "\n# Registry %s: mode %s needs no token root.\n", name, file.Registries[name].Auth.Mode)
+			continue
+		}
+		fmt.Fprintf(w, `
+# Registry %s: in its configuration, the same for registry 2.8, 3.0 and 3.1.
+auth:
+  token:
+    realm: %s
+    service: %s
+    issuer: %s
+    rootcertbundle: /etc/docker/registry/token-root.pem   # a copy of the certificate above
+    # signingalgorithms: [ES256]                          # registry 3 only: take no other
+`, name, realm, service, issuer)
+	}
+}
+
+// trusted is what a registry has to be told about the tokens it sees; ok is
+// false if it sees none of ours.
+func trusted(file *configs.File, t upstream.Trust) (issuer, service string, ok bool) {
+	switch {
+	case t.Mode == upstream.ModeToken:
+		return t.Issuer, t.Service, true
+	case t.Mode == upstream.ModeForward:
+		token := file.Auth.Token.WithDefaults()
+		return token.Issuer, token.Service, true
+	}
+	return "", "", false
+}
+
+func realmOf(file *configs.File) string {
+	if file.Listen.PublicURL != "" {
+		return file.Listen.PublicURL + "/auth"
+	}
+	return "https://" + file.TLS.Hosts[0] + "/auth"
+}
+
+func names(registries map[string]upstream.Config) []string {
+	var all []string
+	for name := range registries {
+		all = append(all, name)
+	}
+	sort.Strings(all)
+	return all
+}
+
+// exportRoot writes the root and its key. It never writes over a file.
+func exportRoot(w io.Writer, root gate.Root, dir string) error {
+	if root.Export == nil {
+		return errors.New("a gate is running here and has the key: stop it, then export")
+	}
+	cert, key, err := root.Export()
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		data []byte
+		mode os.FileMode
+	}{{"token-root.key", key, 0o600}, {"token-root.pem", cert, 0o644}} {
+		path := filepath.Join(dir, f.name)
+		if err := writeNew(path, f.data, f.mode); err != nil {
+			return err
+		}
+		fmt.Fprintln(w, "wrote", path)
+	}
+	return nil
+}
+
+func writeNew(path string, data []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regate/regate/cmd/internal/gate"
+)
+
+func serveCommand(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gate",
+		Long: `serve runs the gate until it gets SIGTERM or SIGINT. It then says 503 at /healthz, lets
+running transfers finish (listen.grace, listen.drain), and ends; a second signal ends it at once.
+
+The configuration is read again when it or a file that it names changes, on SIGHUP, and by
+regate reload. One that has a mistake changes nothing.`,
+		Example: "  regate serve -c /etc/regate/regate.yaml",
+		Args:    noArgs,
+	}
+	config := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		// Caught before the first load: the default of SIGHUP is to die.
+		reload := make(chan os.Signal, 1)
+		signal.Notify(reload, syscall.SIGHUP)
+		defer signal.Stop(reload)
+		path, err := configPath(*config)
+		if err != nil {
+			return err
+		}
+		return gate.Serve(c.Context(), gate.Options{Path: path, Version: version, Log: s.err, Reload: reload})
+	}
+	return c
+}
