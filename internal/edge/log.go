@@ -3,6 +3,7 @@ package edge
 import (
 	"crypto/tls"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,16 +39,18 @@ func Log(log *zap.Logger, observe func(Outcome)) Middleware {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	if observe == nil {
+		observe = func(Outcome) {}
+	}
+	lines := &liner{log: log}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s, w, r := enter(w, r)
 			done := false
 			defer func() {
 				o := s.outcome(!done)
-				if observe != nil {
-					observe(o)
-				}
-				s.write(log, r, o)
+				observe(o)
+				lines.write(s, r, o)
 			}()
 			next.ServeHTTP(w, r)
 			done = true
@@ -75,12 +78,32 @@ func (s *scope) outcome(aborted bool) Outcome {
 	return o
 }
 
-func (s *scope) write(log *zap.Logger, r *http.Request, o Outcome) {
-	entry := log.Check(level(s.record.Err, o.Status), "request")
+// A liner writes lines. It uses the memory of their fields again.
+type liner struct {
+	log    *zap.Logger
+	fields sync.Pool // of *[]zap.Field
+}
+
+func (l *liner) write(s *scope, r *http.Request, o Outcome) {
+	entry := l.log.Check(level(s.record.Err, o.Status), "request")
 	if entry == nil {
 		return
 	}
-	fields := append(make([]zap.Field, 0, 24),
+	buf, ok := l.fields.Get().(*[]zap.Field)
+	if !ok {
+		buf = new([]zap.Field)
+	}
+	fields := s.wire((*buf)[:0], r, o)
+	fields = s.record.fields(fields)
+	entry.Write(fields...)
+	clear(fields)
+	*buf = fields
+	l.fields.Put(buf)
+}
+
+// wire appends what could be seen from outside.
+func (s *scope) wire(f []zap.Field, r *http.Request, o Outcome) []zap.Field {
+	f = append(f,
 		zap.String("method", clip(r.Method, maxText)),
 		zap.String("path", clip(r.URL.EscapedPath(), maxPath)),
 		zap.Int("status", o.Status),
@@ -90,12 +113,6 @@ func (s *scope) write(log *zap.Logger, r *http.Request, o Outcome) {
 		zap.String("host", clip(r.Host, maxText)),
 		zap.String("proto", r.Proto),
 	)
-	fields = s.wire(fields, r, o)
-	entry.Write(s.record.fields(fields)...)
-}
-
-// wire adds what is not there in every request.
-func (s *scope) wire(f []zap.Field, r *http.Request, o Outcome) []zap.Field {
 	if s.client.IsValid() {
 		f = append(f, zap.String("client", s.client.String()))
 	}
@@ -108,6 +125,7 @@ func (s *scope) wire(f []zap.Field, r *http.Request, o Outcome) []zap.Field {
 	return f
 }
 
+// fields appends what the steps learnt.
 func (rec *Record) fields(f []zap.Field) []zap.Field {
 	for _, t := range [...]struct{ key, value string }{
 		{"op", rec.Op}, {"repo", rec.Repo}, {"subject", rec.Subject}, {"token", rec.TokenID},
@@ -127,8 +145,8 @@ func (rec *Record) fields(f []zap.Field) []zap.Field {
 	return f
 }
 
-// level is that of the line of a request: a status of 500 or more is always
-// of somebody's making who is not the client.
+// level is that of the line of a request that failed with err. Nobody has to
+// act on what a client did wrong, or did not wait for.
 func level(err error, status int) zapcore.Level {
 	if err == nil || status == statusGone {
 		return zapcore.InfoLevel
