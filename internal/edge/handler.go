@@ -10,10 +10,10 @@ import (
 	"github.com/regate/regate/internal/oci"
 )
 
-// lingering bounds how long the rest of a refused request's body is read. The
-// server reads up to 256 KiB of it before it sends the header, so that the
-// connection can be used again; a client that sends one byte a minute would
-// wait there for ever.
+// lingering bounds how long the rest of a body is read that the handler did
+// not want. The server reads up to 256 KiB of it before it sends the header,
+// so that the connection can be used again; a client that sends one byte a
+// minute would wait there for ever.
 const lingering = 5 * time.Second
 
 // Handler serves requests with a function that returns an error, which is
@@ -25,7 +25,9 @@ func Handler(serve func(http.ResponseWriter, *http.Request) error) http.Handler 
 		s, w, r := enter(w, r)
 		if err := serve(w, r); err != nil {
 			s.fail(w, r, err)
+			return
 		}
+		s.linger(w, r)
 	})
 }
 
@@ -35,10 +37,18 @@ func (s *scope) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if s.writer.status != 0 || s.gone() {
 		panic(http.ErrAbortHandler)
 	}
-	if r.ProtoMajor == 1 && s.body.ReadCloser != nil {
+	s.linger(w, r)
+	oci.WriteError(w, r, err)
+}
+
+// linger sets a deadline for what is left of the body. When nothing is, there
+// must be none: the server is reading to see whether the client is still
+// there, and the deadline would say that it is not. HTTP/2 discards the rest
+// by itself.
+func (s *scope) linger(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && s.body.ReadCloser != nil && !s.body.ended.Load() {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering))
 	}
-	oci.WriteError(w, r, err)
 }
 
 // Recover makes a panic the end of that request only: the client is told that

@@ -58,6 +58,13 @@ func ignore(w http.ResponseWriter, _ *http.Request) error {
 	return err
 }
 
+var much = strings.Repeat("much ", 10_000)
+
+func ignoreMuch(w http.ResponseWriter, _ *http.Request) error {
+	_, err := io.WriteString(w, much)
+	return err
+}
+
 func refuse(http.ResponseWriter, *http.Request) error { return oci.Errorf(oci.Denied, "no") }
 
 var limitTests = []struct {
@@ -111,6 +118,11 @@ var limitTests = []struct {
 	name:  "one byte a minute that nobody reads",
 	serve: ignore, header: "Content-Length: 1000", pieces: 20, size: 1, pause: 59 * time.Second,
 	want:       "200 did not read",
+	wantWithin: lingering, wantClosed: true,
+}, {
+	name:  "one byte a minute before an answer that does not fit into a buffer",
+	serve: ignoreMuch, header: "Content-Length: 1000", pieces: 20, size: 1, pause: 59 * time.Second,
+	want:       "200 " + much,
 	wantWithin: 6 * time.Minute, wantClosed: true,
 }, {
 	name:  "one byte a minute after a refusal",
@@ -147,7 +159,7 @@ func TestLimitBodies(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := fmt.Sprintf("%d %s", res.StatusCode, body); got != tt.want {
-					t.Errorf("answer %s, want %s", got, tt.want)
+					t.Errorf("answer %.200s, want %.200s", got, tt.want)
 				}
 				if took := time.Since(start); took > tt.wantWithin {
 					t.Errorf("took %v, want at most %v", took, tt.wantWithin)

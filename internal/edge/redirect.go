@@ -1,6 +1,9 @@
 package edge
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Public is the public origin under which a client that came to another port
 // should ask: that of PublicURL for its name, and the https listener's for the
@@ -12,7 +15,7 @@ func (h *Hosts) Public(hostHeader string) (origin string, ok bool) {
 		return "", false
 	}
 	name := got.name
-	if got.addr.Is6() {
+	if strings.Contains(name, ":") {
 		name = "[" + name + "]"
 	}
 	port := h.httpsPort

@@ -52,6 +52,7 @@ func (w *writer) sent() {
 type body struct {
 	io.ReadCloser
 	bytes  atomic.Int64
+	ended  atomic.Bool // there is nothing more to read
 	broken atomic.Bool // the client went away in the middle of it
 	slow   atomic.Bool // a deadline ended it
 }
@@ -59,6 +60,9 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.bytes.Add(int64(n))
+	if err != nil {
+		b.ended.Store(true)
+	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		b.broken.Store(true)
