@@ -214,3 +214,23 @@ func TestNothingElseIsSubstituted(t *testing.T) {
 		}
 	}
 }
+
+// No file brings the Validate of any Config down, whatever it got of the file.
+func FuzzFile(f *testing.F) {
+	for _, pattern := range []string{"*.yaml", "examples/*.yaml", "testdata/*.yaml", "testdata/*/*.yaml"} {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		file := defaults()
+		if wrong, _ := read(data, file, noEnv); len(wrong) == 0 {
+			file.Paths()
+		}
+	})
+}

@@ -25,6 +25,9 @@ var hints = []hint{
 	{"acl", "registries", "unknown key; it belongs into auth"},
 	{"proxy_protocol", "trusted_proxies", notYet},
 	{"cors", "trusted_proxies", notYet},
+	{"balance", "upstreams", notYet},
+	{"health", "upstreams", notYet},
+	{"strip", "repository", notYet},
 	{"redis", "key_file", notYet},
 	{"refresh", "issuer", notYet},
 	{"ext_auth", "acl", notYet},
@@ -46,6 +49,9 @@ var hints = []hint{
 // unknown says what is probably meant by a key that the level does not have.
 // What is planned may stand there already, as long as it is turned off.
 func (d *decoder) unknown(e entry, known *fields, above string) {
+	if d.bad.full() {
+		return
+	}
 	path := keyPath(above, e.key)
 	for _, h := range hints {
 		if h.key == e.key && known.has(h.beside) {
@@ -93,7 +99,7 @@ func nearest(word string, known []string) string {
 
 // spelling makes TrustedProxies, trusted-proxies and trusted_proxies one.
 func spelling(key string) string {
-	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(key))
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(key), "_", ""), "-", "")
 }
 
 // distance is the number of letters to insert, remove, change or swap with the
