@@ -164,19 +164,3 @@ func (in Internal) validate() error {
 	}
 	return l.Err()
 }
-
-// Paths are the files that c names, in the mode it has.
-func (c Config) Paths() []string {
-	var paths []string
-	switch c.Mode {
-	case ModeFiles:
-		for _, f := range c.Files {
-			paths = append(paths, f.Cert, f.Key)
-		}
-	case ModeInternal:
-		if c.Internal.CACert != "" {
-			paths = append(paths, c.Internal.CACert, c.Internal.CAKey)
-		}
-	}
-	return paths
-}

@@ -62,9 +62,10 @@ func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
-// Unlock implements certmagic.Locker. certmagic's ctx cannot end.
+// Unlock implements certmagic.Locker. certmagic's ctx cannot end, and neither
+// does Close keep a lock from being given back.
 func (s *storage) Unlock(ctx context.Context, name string) error {
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := context.WithTimeout(ctx, s.deadline)
 	defer cancel()
 	s.mu.Lock()
 	l := s.locks[name]
@@ -131,7 +132,7 @@ func (s *storage) releaseAll() {
 		}
 	}
 	s.mu.Unlock()
-	ctx, cancel := s.within(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), s.deadline)
 	defer cancel()
 	for _, l := range leases {
 		if err := l.Release(ctx); err != nil {

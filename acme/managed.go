@@ -99,6 +99,7 @@ func (m *managed) close() {
 		return
 	}
 	m.stop()
+	m.storage.end()
 	<-m.done
 }
 
@@ -109,17 +110,21 @@ func (m *managed) run(ctx context.Context) {
 	tick := time.NewTicker(m.every.reconcile)
 	defer tick.Stop()
 	for {
-		m.reconcile(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.kick:
+		case <-m.kick: // there is one from before the start
+			m.reconcile(ctx, false)
 		case <-tick.C:
+			m.reconcile(ctx, true)
 		}
 	}
 }
 
-func (m *managed) reconcile(ctx context.Context) {
+// reconcile carries the plan out. Hosts that certmagic was told of before are
+// told again only with again, and not while certmagic is at it: it would queue
+// the same job once more.
+func (m *managed) reconcile(ctx context.Context, again bool) {
 	p := m.plan.Load()
 	if p != m.carried {
 		m.change(p)
@@ -129,8 +134,7 @@ func (m *managed) reconcile(ctx context.Context) {
 		if !ok {
 			o.ctx, o.cancel = context.WithCancel(ctx)
 			m.orders[host] = o
-		}
-		if m.storage.busy(issueLock(host)) { // certmagic would queue the same job again
+		} else if !again || m.storage.busy(issueLock(host)) {
 			continue
 		}
 		if err := m.config.Load().ManageAsync(o.ctx, []string{host}); err != nil {

@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -76,16 +78,17 @@ func TestHandshakeDoesNotWaitForStorage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	m.Start(ctx)
-	t.Cleanup(func() { cancel(); st.heal(); m.Close() })
+	m.Start(t.Context())
+	t.Cleanup(m.Close) // which does not wait for storage either
 	waitAll(t, m)
 
 	asked := make(chan string, 1)
 	st.hang(asked)
 	<-asked // the cache is locked by now, or will be: the certificates are due for good
 	cfg.Hosts = cfg.Hosts[:1]
-	commit, err := m.Prepare(t.Context(), cfg) // a reload needs no storage either
+	soon, cancelSoon := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancelSoon()
+	commit, err := m.Prepare(soon, cfg) // a reload needs no storage either
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +227,93 @@ func TestTwoManagersShareCertificates(t *testing.T) {
 	waitAll(t, two)
 	if a, b := one.serial("shared.example.com"), two.serial("shared.example.com"); a != b {
 		t.Errorf("two certificates, %s and %s", a, b)
+	}
+}
+
+// What one gate renews, the others serve too, once they have looked.
+func TestRenewalReachesTheOtherManager(t *testing.T) {
+	t.Parallel()
+	st := openStore(t)
+	cfg := internal("renewed.example.com")
+	cfg.Internal.Lifetime = 9 * time.Second
+	one, two := startManager(t, cfg, st), startManager(t, cfg, st)
+	first := one.serial("renewed.example.com")
+	eventually(t, "both serve the same new certificate", func() bool {
+		s := one.serial("renewed.example.com")
+		return s != first && s == two.serial("renewed.example.com")
+	})
+}
+
+// failing is an issuer that never issues.
+type failing struct{}
+
+func (failing) IssuerKey() string { return "failing" }
+
+func (failing) Issue(context.Context, *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	return nil, errors.New("out of paper")
+}
+
+func startManaged(t *testing.T, p *plan, reconcile time.Duration) *managed {
+	t.Helper()
+	every := brisk()
+	every.reconcile = reconcile
+	m := newManaged(newShelf(), openStore(t), every, zap.NewNop())
+	m.follow(p)
+	m.start(t.Context())
+	t.Cleanup(m.close)
+	return m
+}
+
+// certmagic retries for a month; each look at a host without a certificate
+// would add a job that waits for the first.
+func TestFailingOrderIsNotDoubled(t *testing.T) {
+	t.Parallel()
+	host, issuers := "failing.example.com", []certmagic.Issuer{failing{}}
+	m := startManaged(t, &plan{hosts: []string{host}, issuers: issuers}, 10*time.Millisecond)
+	eventually(t, "the reason is known", func() bool { return strings.Contains(m.reason(host), "out of paper") })
+
+	for i := range 5 {
+		other := fmt.Sprintf("failing%d.example.com", i)
+		m.follow(&plan{hosts: []string{host, other}, issuers: issuers})
+		eventually(t, "the plan is carried out", func() bool { return m.reason(other) != "" })
+	}
+	m.storage.mu.Lock()
+	defer m.storage.mu.Unlock()
+	if l := m.storage.locks[issueLock(host)]; l == nil || l.waiting > 0 {
+		t.Errorf("orders for %s: %+v, want one, and none that waits", host, l)
+	}
+}
+
+// A host that goes takes its retries along.
+func TestOrderOfAHostThatWentEnds(t *testing.T) {
+	t.Parallel()
+	host, issuers := "ended.example.com", []certmagic.Issuer{failing{}}
+	m := startManaged(t, &plan{hosts: []string{host}, issuers: issuers}, time.Hour)
+	eventually(t, "it has failed", func() bool { return m.reason(host) != "" })
+	m.follow(&plan{issuers: issuers})
+	eventually(t, "its lock is given back", func() bool { return !m.storage.busy(issueLock(host)) })
+}
+
+// A job may have been cancelled too late to stop it.
+func TestLastWordsOfAFormerPlan(t *testing.T) {
+	t.Parallel()
+	host := "former.example.com"
+	now := internalPlan(testRoot(t, host), internal(host).withDefaults())
+	m := startManaged(t, now, time.Hour)
+	eventually(t, "it is there", func() bool { return !m.shelf.view.Load().pending() })
+	gone := &plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}}
+	_ = m.onEvent(t.Context(), gone, "cert_failed", map[string]any{"identifier": host, "error": "too late"})
+	if got := m.reason(host); got != "" {
+		t.Errorf("reason = %q", got)
+	}
+
+	m.follow(&plan{hosts: []string{"other.example.com"}, issuers: now.issuers})
+	eventually(t, "certmagic has forgotten it", func() bool { return len(m.cache.AllMatchingCertificates(host)) == 0 })
+	if _, err := m.config.Load().CacheManagedCertificate(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(m.cache.AllMatchingCertificates(host)); n != 0 {
+		t.Errorf("certmagic manages %d certificates of a host that went", n)
 	}
 }
 

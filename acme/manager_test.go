@@ -246,10 +246,12 @@ func TestRestartFindsCAAndCertificates(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cfg := internal("a.example.com", "10.0.0.1")
+	every := brisk()
+	every.reconcile = time.Hour // what is stored is there at once, not at the next look
 	run := func() (ca string, serials []string) {
 		st := openStoreAt(t, dir)
 		defer st.Close()
-		m, err := newManager(t.Context(), cfg, Deps{Store: st, CAFile: filepath.Join(dir, "ca.pem")}, brisk())
+		m, err := newManager(t.Context(), cfg, Deps{Store: st, CAFile: filepath.Join(dir, "ca.pem")}, every)
 		if err != nil {
 			t.Fatal(err)
 		}

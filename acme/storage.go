@@ -25,6 +25,8 @@ type storage struct {
 	store    state.Store
 	deadline time.Duration
 	log      *zap.Logger
+	life     context.Context // with it, all operations end
+	cancel   context.CancelFunc
 
 	mu     sync.Mutex
 	locks  map[string]*lock  // by name; held or waited for by this process
@@ -39,14 +41,22 @@ var (
 )
 
 func newStorage(store state.Store, deadline time.Duration, log *zap.Logger) *storage {
-	return &storage{store: store, deadline: deadline, log: log, locks: map[string]*lock{}, drafts: map[string]bundle{}}
+	s := &storage{store: store, deadline: deadline, log: log, locks: map[string]*lock{}, drafts: map[string]bundle{}}
+	s.life, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // String is how certmagic logs it.
 func (s *storage) String() string { return "state" }
 
+// end is for Close: certmagic's maintenance cannot be told to stop while it
+// waits for storage.
+func (s *storage) end() { s.cancel() }
+
 func (s *storage) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.deadline)
+	ctx, cancel := context.WithTimeout(ctx, s.deadline)
+	stop := context.AfterFunc(s.life, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Store implements certmagic.Storage.
