@@ -144,7 +144,7 @@ func refusals(name string) string {
 }
 
 // reason is the gate's own sentence.
-func reason(repo string) string { return "dev may not push " + repo }
+func reason(repo string) string { return "dev may not push to " + repo }
 
 // registryRefusals is the same where the registry refuses, which has no words of ours.
 func registryRefusals(name string) string {

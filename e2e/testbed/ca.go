@@ -112,7 +112,7 @@ func template(name string) *x509.Certificate {
 		SerialNumber: new(big.Int).SetBytes(random(15)),
 		Subject:      pkix.Name{CommonName: name},
 		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
+		NotAfter:     time.Now().Add(30 * 24 * time.Hour),
 	}
 }
 

@@ -44,7 +44,7 @@ func NewGate(t testing.TB, ca *CA) *Gate {
 		cert, key := ca.Issue(t, Host)
 		tls = fmt.Sprintf("mode: files, files: [{cert: %s, key: %s}]", cert, key)
 	}
-	g.preamble = fmt.Sprintf(`listen: {https: "%[1]s:%[2]s", http: "%[1]s:%[3]s", admin: %[4]q}
+	g.preamble = fmt.Sprintf(`listen: {https: "%[1]s:%[2]s", http: "%[1]s:%[3]s", admin: %[4]q, grace: 0s}
 tls: {hosts: [%[5]s], %[6]s}
 state: {path: %[7]s}
 log: {level: debug, format: json}

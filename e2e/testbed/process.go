@@ -78,7 +78,7 @@ func Start(t testing.TB, c Command) *Process {
 	t.Cleanup(func() {
 		p.Stop(t)
 		if t.Failed() {
-			t.Logf("end of %s:\n%s", p.log, tail(p.Log(), 60))
+			t.Logf("end of %s:\n%s", p.log, tail(p.Log(), 400))
 		}
 	})
 	return p
@@ -115,7 +115,7 @@ func (p *Process) Stop(t testing.TB) {
 	case <-p.done:
 	case <-time.After(Patience):
 		t.Errorf("%s did not end within %v of SIGTERM", p.name, Patience)
-		_ = p.cmd.Process.Kill()
+		_ = p.Signal(syscall.SIGQUIT) // a Go program prints what it is doing
 		<-p.done
 	}
 }
@@ -124,7 +124,7 @@ func (p *Process) Stop(t testing.TB) {
 func (p *Process) Await(t testing.TB, ready func() error) {
 	t.Helper()
 	await(t, ready, p.done, func() {
-		t.Fatalf("%s ended before it was ready:\n%s", p.name, tail(p.Log(), 60))
+		t.Fatalf("%s ended before it was ready:\n%s", p.name, tail(p.Log(), 400))
 	})
 }
 
