@@ -12,6 +12,13 @@
 // is filed under a text that an account, a name or a label must have or begin
 // with, and only rules without one are tried for every question.
 //
+// Labels multiply: a pattern with three of them has as many readings as there
+// are combinations of values. Values that do not occur in the text are left out
+// first, a regex takes all values of a label as alternatives where it can, and
+// the combinations that remain are bounded (maxGlobTries, maxRegexTries). Beyond
+// that a rule counts as matching and grants nothing, so that a refusal is never
+// skipped.
+//
 // The package does not know how somebody proved an identity (package authn),
 // who signs the answer (package token), nor HTTP. A List lives as long as a
 // generation of the configuration, an Ask as long as a request.

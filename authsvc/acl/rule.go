@@ -100,7 +100,8 @@ func (r *rule) grant(want oci.Actions) oci.Actions {
 	return want & r.actions
 }
 
-// cost orders conditions by what they take to check.
+// cost orders conditions by what they take to check. A label may have many
+// values.
 func (c *condition) cost() int {
 	p := c.pattern
 	cost := 0
@@ -112,6 +113,9 @@ func (c *condition) cost() int {
 	}
 	if p.hasVariables() {
 		cost += 4
+	}
+	if c.isLabel {
+		cost += 5
 	}
 	return cost
 }

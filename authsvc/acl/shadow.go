@@ -23,8 +23,7 @@ type Shadow struct {
 func (l *List) Shadowed() (never []Shadow, notCompared []int) {
 	for i := range l.rules {
 		r := &l.rules[i]
-		by := slices.IndexFunc(l.rules[:i], func(earlier rule) bool { return earlier.covers(r) })
-		switch {
+		switch by := coveredBy(l.rules[:i], r); {
 		case by >= 0:
 			never = append(never, Shadow{Rule: i, By: by})
 		case slices.ContainsFunc(r.conditions, func(c condition) bool { return c.pattern.regex && c.pattern.hasVariables() }):
@@ -34,21 +33,37 @@ func (l *List) Shadowed() (never []Shadow, notCompared []int) {
 	return never, notCompared
 }
 
+// coveredBy returns the first of the rules that covers r; -1 if none does.
+func coveredBy(rules []rule, r *rule) int {
+	for i := range rules {
+		if rules[i].covers(r) {
+			return i
+		}
+	}
+	return -1
+}
+
 // covers reports whether r is known to match whenever other does.
 func (r *rule) covers(other *rule) bool {
 	if r.network.IsValid() && !wider(r.network, other.network) {
 		return false
 	}
 	for i := range r.conditions {
-		c := &r.conditions[i]
-		if c.universal() {
-			continue
-		}
-		if !slices.ContainsFunc(other.conditions, func(o condition) bool { return r.widens(c, other, &o) }) {
+		if c := &r.conditions[i]; !r.coversOne(c, other) && !c.universal() {
 			return false
 		}
 	}
 	return true
+}
+
+// coversOne reports whether a condition of other is known to imply c, of r.
+func (r *rule) coversOne(c *condition, other *rule) bool {
+	for i := range other.conditions {
+		if r.widens(c, other, &other.conditions[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func wider(a, b netip.Prefix) bool {
@@ -80,9 +95,19 @@ func (r *rule) widens(c *condition, other *rule, o *condition) bool {
 		return false
 	}
 	if o.pattern.heads.whole {
-		return !slices.ContainsFunc(o.pattern.heads.texts, func(s string) bool { return c.pattern.match(s, nil, r) != yes })
+		return c.pattern.matchesAll(o.pattern.heads.texts)
 	}
 	return c.pattern.glob.widens(o.pattern.glob)
+}
+
+// matchesAll is for patterns without variables.
+func (p *pattern) matchesAll(texts []string) bool {
+	for _, s := range texts {
+		if p.match(s, nil, nil) != yes {
+			return false
+		}
+	}
+	return true
 }
 
 // sameCaptures reports whether the groups that c mentions are of equal regexes

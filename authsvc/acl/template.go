@@ -1,9 +1,9 @@
 package acl
 
 import (
-	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/regate/regate/authsvc/authn"
 )
@@ -12,12 +12,9 @@ import (
 // undecided. Values that do not occur in the text at all are not counted, and
 // in a regex only those of labels that occur twice or are repeated.
 const (
-	maxGlobTries  = 10_000
+	maxGlobTries  = 4_096
 	maxRegexTries = 64
 )
-
-// never is a regex that matches nothing: what a label without values is.
-const never = `[^\x00-\x{10FFFF}]`
 
 // A template is a pattern with variables. It is neither compiled nor expanded
 // before everything cheaper has failed to settle the matter.
@@ -159,10 +156,29 @@ func (t *template) option(l authn.Label) option {
 func (t *template) possible(o option, u labelUse, s string) bool {
 	for _, i := range u.places {
 		switch {
-		case o.glob != nil || t.folded != nil && t.folded[i]:
+		case o.glob != nil:
+		case t.folded != nil && t.folded[i]:
+			if !mayContainFold(s, o.text) {
+				return false
+			}
 		case i == t.lead && !strings.HasPrefix(s, o.text):
 			return false
 		case !strings.Contains(s, o.text):
+			return false
+		}
+	}
+	return true
+}
+
+// mayContainFold reports whether s may contain text in whatever case. It knows
+// ASCII only, where case is not subtle.
+func mayContainFold(s, text string) bool {
+	return !isASCII(s) || !isASCII(text) || strings.Contains(strings.ToLower(s), strings.ToLower(text))
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
 			return false
 		}
 	}
@@ -191,52 +207,4 @@ func (t *template) search(s string, bound [][]option, labels []labelUse) verdict
 		bound[i] = options
 	}
 	return no
-}
-
-func (t *template) try(s string, bound [][]option) verdict {
-	if t.globs != nil {
-		return verdictOf(t.expand(bound).match(s))
-	}
-	re, err := regexp.Compile(t.regex(bound))
-	if err != nil { // too large with these values, which nobody could know at load
-		return undecided
-	}
-	return verdictOf(re.MatchString(s))
-}
-
-func (t *template) expand(bound [][]option) glob {
-	g := make(glob, 0, 8)
-	for i, o := range bound {
-		switch {
-		case t.parts[i].kind == plainText:
-			g = append(g, t.globs[i]...)
-		case o[0].glob != nil:
-			g = append(g, o[0].glob...)
-		default:
-			g = g.withText(o[0].text)
-		}
-	}
-	return g
-}
-
-func (t *template) regex(bound [][]option) string {
-	var b strings.Builder
-	for i, p := range t.parts {
-		if p.kind == plainText {
-			b.WriteString(p.text)
-			continue
-		}
-		b.WriteString("(?:")
-		for k, o := range bound[i] {
-			if k > 0 {
-				b.WriteByte('|')
-			}
-			b.WriteString(regexp.QuoteMeta(o.text))
-		}
-		if len(bound[i]) == 0 {
-			b.WriteString(never)
-		}
-		b.WriteByte(')')
-	}
-	return b.String()
 }
