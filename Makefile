@@ -33,6 +33,7 @@ install: ## install what the end-to-end tests run against
 	@e2e/install.sh
 
 e2e: build install ## the whole gate against real registries and real clients
+	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
 	cd e2e && go test -count=1 -parallel 2 -timeout 30m ./...
 
 fuzz: ## fuzz every target for SECONDS each, beyond its seeds

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +55,7 @@ func printRoot(w io.Writer, file *configs.File, root gate.Root) {
 	for _, name := range names(file.Registries) {
 		issuer, service, ok := trusted(file, file.Registries[name].Auth)
 		if !ok {
-			fmt.Fprintf(w, "\n# Registry %s: mode %s needs no token root.\n", name, file.Registries[name].Auth.Mode)
+			fmt.Fprintf(w, "\n# Registry %s: sees no token of the gate, and needs no root.\n", name)
 			continue
 		}
 		fmt.Fprintf(w, `
@@ -86,7 +88,14 @@ func realmOf(file *configs.File) string {
 	if file.Listen.PublicURL != "" {
 		return file.Listen.PublicURL + "/auth"
 	}
-	return "https://" + file.TLS.Hosts[0] + "/auth"
+	host := strings.Trim(file.TLS.Hosts[0], "[]")
+	if _, port, err := net.SplitHostPort(file.Listen.HTTPS); err == nil && port != "443" {
+		return "https://" + net.JoinHostPort(host, port) + "/auth"
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return "https://" + host + "/auth"
 }
 
 func names(registries map[string]upstream.Config) []string {

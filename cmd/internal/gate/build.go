@@ -2,9 +2,7 @@ package gate
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"strconv"
 
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
@@ -42,7 +40,8 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	if g.commit, err = p.certs.Prepare(ctx, file.TLS); err != nil {
 		return nil, file.Explain("tls", err)
 	}
-	if g.hosts, err = newHosts(file); err != nil {
+	hosts := edge.HostsConfig{Names: file.TLS.Hosts, HTTPSPort: p.httpsPort, PublicURL: file.Listen.PublicURL}
+	if g.hosts, err = edge.NewHosts(hosts); err != nil {
 		return nil, err
 	}
 	parts := token.Parts{Keys: p.ring, Revoked: p.revoked}
@@ -105,19 +104,6 @@ func minter(issuer *token.Issuer) func(iss, service, subject string, access []oc
 		signed, err := issuer.Issue(token.Claims{Issuer: iss, Audience: service, Subject: subject, Scope: oci.NewScope(access...), Life: upstream.MintedLife})
 		return signed.Text, err
 	}
-}
-
-// newHosts is every name under which clients may ask for the gate.
-func newHosts(file *configs.File) (*edge.Hosts, error) {
-	_, digits, err := net.SplitHostPort(file.Listen.HTTPS)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.Atoi(digits)
-	if err != nil {
-		return nil, err
-	}
-	return edge.NewHosts(edge.HostsConfig{Names: file.TLS.Hosts, HTTPSPort: port, PublicURL: file.Listen.PublicURL})
 }
 
 // run starts the probes of the pools, which end with the generation.

@@ -46,14 +46,15 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.close()
-	if err := p.swap(ctx, file); err != nil {
-		return err
-	}
-	p.meter.Reload(time.Now(), nil)
 	doors, err := p.listen(file.Listen)
 	if err != nil {
 		return err
 	}
+	if err := p.swap(ctx, file); err != nil {
+		closeAll(doors)
+		return err
+	}
+	p.meter.Reload(time.Now(), nil)
 	p.announce(doors)
 	return p.run(ctx, doors)
 }
@@ -71,6 +72,7 @@ type process struct {
 	passwords *password.Pool // one for all generations, so that all together leave a core free
 	meter     *metrics.Metrics
 	watch     *configs.Watcher
+	httpsPort int // as it really is, should the configuration leave it to the system
 	draining  edge.Draining
 	board     switchboard
 	workers   sync.WaitGroup

@@ -28,10 +28,11 @@ const (
 
 // A door is a listener and what serves it.
 type door struct {
-	name   string
-	addr   string // as it really is, the port that the system chose included
-	server *http.Server
-	serve  func() error // until the server is shut down; nil then
+	name     string
+	addr     string // as it really is, the port that the system chose included
+	listener net.Listener
+	server   *http.Server
+	serve    func() error // until the server is shut down; nil then
 }
 
 // listen opens all listeners before any of them serves.
@@ -65,8 +66,9 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 }
 
 func (p *process) door(name string, l net.Listener, h http.Handler) door {
-	d := door{name: name, addr: l.Addr().String(), server: p.server(name, h)}
+	d := door{name: name, addr: l.Addr().String(), listener: l, server: p.server(name, h)}
 	if name == "https" {
+		p.httpsPort = l.Addr().(*net.TCPAddr).Port
 		l = p.secure(l, d.server)
 	}
 	d.serve = func() error {
@@ -140,6 +142,7 @@ func (t trusting) trusts(a net.Addr) bool {
 func closeAll(doors []door) {
 	for _, d := range doors {
 		_ = d.server.Close()
+		_ = d.listener.Close() // which the server does not know before it serves
 	}
 }
 

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/authsvc/password"
+)
+
+// called runs a command line.
+func called(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	errFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer errFile.Close()
+	var out strings.Builder
+	code = run(t.Context(), args, streams{strings.NewReader(input), &out, errFile})
+	text, err := os.ReadFile(errFile.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, out.String(), string(text)
+}
+
+const hash = "$2a$04$abcdefghijklmnopqrstuuIcwSWbZqIZkYfWXfNKHpXNuYuCe2Rbi"
+
+func configFile(t *testing.T, auth string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	text := fmt.Sprintf(`tls: {hosts: [registry.example.com], mode: internal}
+registries:
+  open: {upstreams: ["http://127.0.0.1:5000"]}
+  strict: {upstreams: ["http://127.0.0.1:5001"], auth: {mode: token, issuer: regate-strict, service: strict}}
+  passing: {upstreams: ["http://127.0.0.1:5002"], auth: forward}
+routes:
+  - {repository: "strict/**", registry: strict}
+  - {repository: "passing/**", registry: passing}
+  - {registry: open}
+state: {path: %q}
+auth:
+  token: {issuer: regate, service: registry}
+  users:
+    "admin": {password: %q}
+    "alice": {password: %q, labels: {team: [web]}}
+%s`, t.TempDir(), hash, hash, auth)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const rules = `  acl:
+    - {match: {account: "admin"}, actions: ["*"]}
+    - {match: {name: "${labels:team}/*"}, actions: [pull]}
+    - {match: {account: "admin", name: "x"}, actions: []}
+`
+
+func TestCommands(t *testing.T) {
+	good := configFile(t, rules)
+	broken := configFile(t, rules+"  usres: {}\n  colour: red\n")
+	for _, tt := range []struct {
+		name           string
+		args           []string
+		wantCode       int
+		wantOut, wantE string
+	}{
+		{"help", []string{"--help"}, 0, "regate serve -c regate.yaml", ""},
+		{"no command", nil, 0, "Available Commands", ""},
+		{"version", []string{"version"}, 0, "regate dev (go", ""},
+		{"unknown command", []string{"sevre"}, 2, "", `there is no command "sevre"`},
+		{"unknown flag", []string{"serve", "--fast"}, 2, "", "unknown flag: --fast"},
+		{"argument too many", []string{"check", "x"}, 2, "", "takes no argument"},
+		{"check", []string{"check", "-c", good}, 0, "ok\n", ""},
+		{"check finds all", []string{"check", "-c", broken}, 1, "", "auth.usres"},
+		{"and the other", []string{"check", "-c", broken}, 1, "", "auth.colour"},
+		{"no file", []string{"check", "-c", "/nowhere/regate.yaml"}, 1, "", "/nowhere/regate.yaml"},
+		{"no gate", []string{"reload", "-c", good}, 1, "", "no gate is running here\n"},
+		{"explain", []string{"explain", "-c", good, "--user", "alice", "--scope", "repository:web/shop:pull,push"}, 0, "acl[1]  decides", ""},
+		{"explain a label", []string{"explain", "-c", good, "--user", "bob", "--label", "team=ops", "--scope", "repository:ops/x:pull"}, 0, "granted   pull\n", ""},
+		{"explain says what never matches", []string{"explain", "-c", good, "--scope", "repository:x:pull"}, 0, "acl[2] can never match: acl[0] comes first", ""},
+		{"explain without a scope", []string{"explain", "-c", good}, 2, "", "--scope is missing"},
+		{"explain an odd address", []string{"explain", "-c", good, "--ip", "x", "--scope", "repository:x:pull"}, 2, "", `--ip "x" is no address`},
+		{"hash without input", []string{"hash"}, 1, "", "the input holds no password"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, out, errText := called(t, "", tt.args...)
+			if code != tt.wantCode || !strings.Contains(out, tt.wantOut) || !strings.Contains(errText, tt.wantE) {
+				t.Errorf("regate %q: exit %d\n%s%s\nwant %d, %q, %q", tt.args, code, out, errText, tt.wantCode, tt.wantOut, tt.wantE)
+			}
+		})
+	}
+}
+
+func TestHash(t *testing.T) {
+	code, out, _ := called(t, "pass word\nsecond line\n", "hash", "--cost", "4")
+	line := strings.TrimSuffix(out, "\n")
+	if code != 0 || password.Cost(line) != 4 {
+		t.Fatalf("regate hash: %d %q", code, out)
+	}
+	pool := password.NewPool(password.Options{})
+	if err := pool.Compare(t.Context(), line, "pass word"); err != nil {
+		t.Errorf("the hash is not of the first line: %v", err)
+	}
+	if code, _, errText := called(t, strings.Repeat("x", 73), "hash"); code != 1 || !strings.Contains(errText, "72 bytes") {
+		t.Errorf("73 bytes: %d %q", code, errText)
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	code, out, _ := called(t, "", "explain", "-c", configFile(t, rules), "--user", "alice", "--scope", "repository:web/shop:pull,push", "--json")
+	var r report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("explain --json: %d %v\n%s", code, err, out)
+	}
+	if len(r.Answers) != 1 || r.Answers[0].Rule != 1 || r.Answers[0].Granted.String() != "repository:web/shop:pull" || !r.Known || len(r.Never) != 1 {
+		t.Errorf("explain --json = %+v", r)
+	}
+}
+
+// TestRoot: the root is made once, and the blocks have what each registry
+// must be told.
+func TestRoot(t *testing.T) {
+	path := configFile(t, rules)
+	code, first, errText := called(t, "", "root", "-c", path)
+	if code != 0 {
+		t.Fatalf("regate root: %d %s", code, errText)
+	}
+	for _, want := range []string{
+		"BEGIN CERTIFICATE", "realm: https://registry.example.com/auth",
+		"service: strict\n    issuer: regate-strict", "service: registry\n    issuer: regate\n", "Registry open: sees no token of the gate",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("regate root prints no %q:\n%s", want, first)
+		}
+	}
+	if _, second, _ := called(t, "", "root", "-c", path); second != first {
+		t.Error("a second call prints another root")
+	}
+	if strings.Contains(first, "PRIVATE") {
+		t.Error("regate root prints the private key")
+	}
+
+	dir := t.TempDir()
+	if code, _, errText := called(t, "", "root", "-c", path, "--export", dir); code != 0 {
+		t.Fatalf("regate root --export: %d %s", code, errText)
+	}
+	info, err := os.Stat(filepath.Join(dir, "token-root.key"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("exported key: %v, %v", info, err)
+	}
+	if code, _, _ := called(t, "", "root", "-c", path, "--export", dir); code != 1 {
+		t.Error("--export writes over a key")
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	for _, c := range newRoot(streams{}).Commands() {
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s has no example or no description", c.Name())
+		}
+	}
+}
