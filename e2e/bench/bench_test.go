@@ -1,0 +1,133 @@
+//go:build bench
+
+// Package bench measures what the gate costs, beside nginx and HAProxy.
+//
+// In goes the built gate, out comes a table of markdown for the README: CPU time
+// of the processes, from /proc, per unit of work. All servers stand in front of
+// the same registry, which costs next to nothing, have the same certificate, and
+// are asked by the same client in turns, so that what else the machine does
+// hits them alike. Each writes a line to its log for each request, as each does
+// when it comes from its package. The peers check nothing.
+//
+// It asserts only that the work was done; whether a number is good is for the
+// reader of the table. Lifetime: the test binary, in namespaces of its own.
+//
+//	make bench                                          all of it, about ten minutes
+//	cd e2e && go test -tags bench -run 'TestBench/upload' -v ./bench   one part
+//	… -short                                            a look instead of a measurement
+package bench
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/e2e/testbed"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(floodEnv) != "" {
+		os.Exit(floodMain())
+	}
+	testbed.Main(m)
+}
+
+func TestBench(t *testing.T) {
+	b := newBench(t)
+	t.Run("manifest", b.manifest)
+	t.Run("blob", b.blob)
+	t.Run("upload", b.upload)
+	t.Run("token", b.token)
+	t.Run("logins", b.logins)
+	t.Run("memory", b.memory)
+	t.Run("idle", b.idle)
+	t.Run("flood", b.flood)
+	fmt.Print(b.report.String())
+}
+
+// A bench is everything that runs while it is measured.
+type bench struct {
+	report
+	authority *testbed.CA
+	tls       *tls.Config
+	sink      *sink
+	gate      *server
+	servers   []*server // the gate first
+	bearer    string    // for the gate
+	rounds    int
+}
+
+const (
+	account  = "admin"
+	password = "correct-horse"
+)
+
+// rules let one user in by a cheap hash, and others, who are new to the gate when
+// their turn comes, by the one that people should have.
+const rules = `
+registries: {main: {upstreams: ["http://%s"]}}
+auth:
+  token: {issuer: regate, service: registry, expiration: 3600}
+  users:
+    "admin": {password: %q}
+    "first": {password: %[3]q}
+    "second": {password: %[3]q}
+    "flooded": {password: %q}
+  acl:
+    - {match: {account: "/.+/"}, actions: ["*"]}
+`
+
+func newBench(t *testing.T) *bench {
+	b := &bench{rounds: 7, authority: testbed.NewCA(t), sink: startSink(t)}
+	if testing.Short() {
+		b.rounds = 1
+	}
+	b.tls = &tls.Config{RootCAs: b.authority.Pool(), ServerName: testbed.Host, NextProtos: []string{"http/1.1"}}
+	gate := b.startGate(t)
+	b.gate, b.bearer = gate.server, b.login(t, gate.server, account)
+	p := peer{cert: gate.cert, key: gate.key, upstream: b.sink.addr}
+	b.servers = []*server{b.gate, p.nginx(t, "off"), p.nginx(t, "on"), p.haproxy(t)}
+	return b
+}
+
+// A gate is a server, with the files of its certificate.
+type gate struct {
+	*server
+	cert, key string
+}
+
+var certificate = regexp.MustCompile(`cert: (\S+), key: ([^\s}]+)`)
+
+// startGate starts a gate. Its log is that of production, not the one of the
+// other tests.
+func (b *bench) startGate(t *testing.T) gate {
+	g := testbed.NewGate(t, b.authority)
+	g.Configure(t, fmt.Sprintf(rules, b.sink.addr, hash(t, 5), hash(t, crowdCost), hash(t, 10)))
+	text, err := os.ReadFile(g.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := certificate.FindStringSubmatch(string(text))
+	if files == nil {
+		t.Fatalf("no certificate in %s", text)
+	}
+	info := strings.Replace(string(text), "level: debug", "level: info", 1)
+	if err := os.WriteFile(g.File, []byte(info), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.Start(t)
+	return gate{&server{name: "regate", host: g.Host, pid: g.Pid()}, files[1], files[2]}
+}
+
+// hash returns the bcrypt hash of everybody's password.
+func hash(t *testing.T, cost int) string {
+	line := testbed.Run(t, testbed.Command{
+		Program: "htpasswd",
+		Args:    []string{"-nbBC", fmt.Sprint(cost), "", password},
+		Dir:     testbed.Dir(t),
+	})
+	return strings.TrimPrefix(strings.TrimSpace(line), ":")
+}

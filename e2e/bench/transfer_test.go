@@ -1,0 +1,79 @@
+//go:build bench
+
+package bench
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// manifest is many small requests over a few connections that stay: what a
+// cluster that looks for new images does.
+func (b *bench) manifest(t *testing.T) {
+	const clients, each = 16, 1500
+	costs := b.compare(t, clients*each, func(t testing.TB, s *server) {
+		request := b.header("GET", repository+"manifests/latest", s, "Accept: application/vnd.oci.image.manifest.v1+json\r\n")
+		together(clients, func(int) {
+			c := b.dial(t, s)
+			defer c.Close()
+			for range each {
+				c.ask(t, request, 200)
+			}
+		})
+	})
+	b.ratio("GET of a manifest of 2 kB, keep-alive; the gate checks its token", "µs", costs, 2.5)
+}
+
+// blob is a large layer.
+func (b *bench) blob(t *testing.T) {
+	const size = 512 << 20
+	costs := b.compare(t, gibibytes(size), func(t testing.TB, s *server) {
+		c := b.dial(t, s)
+		defer c.Close()
+		c.ask(t, b.header("GET", repository+"blobs/"+digest(size), s, ""), 200)
+	})
+	b.ratio("GET of a blob of 512 MiB, per GiB", "s", costs, 1.0)
+}
+
+// upload is a layer on its way in: in chunks, as docker, buildah and crane send
+// it, and with its length, as containerd does.
+func (b *bench) upload(t *testing.T) {
+	const size = 256 << 20
+	costs := b.compare(t, gibibytes(size), func(t testing.TB, s *server) { b.push(t, s, size, true) })
+	b.ratio("upload of 256 MiB in chunks (docker), per GiB", "s", costs, 1.05)
+	costs = b.compare(t, gibibytes(size), func(t testing.TB, s *server) { b.push(t, s, size, false) })
+	b.ratio("upload of 256 MiB with its length (containerd), per GiB", "s", costs, 1.05)
+}
+
+// push uploads size bytes by POST, PATCH and PUT.
+func (b *bench) push(t testing.TB, s *server, size int64, chunked bool) {
+	t.Helper()
+	c := b.dial(t, s)
+	defer c.Close()
+	uploads := repository + "blobs/uploads/"
+	c.ask(t, b.header("POST", uploads, s, "Content-Length: 0\r\n"), 202)
+
+	framing := fmt.Sprintf("Content-Length: %d\r\n", size)
+	if chunked {
+		framing = "Transfer-Encoding: chunked\r\n"
+	}
+	header := b.header("PATCH", uploads+"0?_state=x", s, "Content-Type: application/octet-stream\r\n"+framing)
+	c.send(t, header, size, chunked)
+	res := c.answer(t, header, 202)
+	if got, want := res.Header.Get("Range"), fmt.Sprintf("0-%d", size-1); got != want {
+		t.Fatalf("%s: the registry got %s of %s", s.name, got, want)
+	}
+	c.ask(t, b.header("PUT", uploads+"0?_state=x&digest="+digest(size), s, "Content-Length: 0\r\n"), 201)
+}
+
+func gibibytes(n int64) float64 { return float64(n) / (1 << 30) }
+
+// together runs n clients at once and waits for them.
+func together(n int, client func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { client(i) })
+	}
+	all.Wait()
+}
