@@ -8,14 +8,15 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/regate ./cmd/regate-standalone \
- && mkdir -p /out/state
+ && mkdir /out/state /out/trust
 
 FROM scratch AS base
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-# The state belongs to the user that the gate runs as.
+# New volumes get these directories' owner, the user that the gate runs as. The
+# second one is for what registries read: auth.token.root_file.
 COPY --from=build --chown=65532:65532 /out/state /var/lib/regate
+COPY --from=build --chown=65532:65532 /out/trust /var/lib/regate-trust
 USER 65532:65532
-VOLUME /var/lib/regate
 EXPOSE 443 80
 
 FROM base AS standalone

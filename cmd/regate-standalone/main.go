@@ -68,12 +68,19 @@ func run(ctx context.Context, data, listen string) error {
 	if err != nil {
 		return err
 	}
+	told := password == ""
 	err = gate.Serve(ctx, gate.Options{
 		Path:    home.config(),
 		Version: version,
 		Log:     os.Stderr,
 		Reload:  reload,
-		Ready:   func(f gate.Facts) { home.welcome(os.Stdout, f, password) },
+		Ready: func(f gate.Facts) {
+			home.welcome(os.Stdout, f, password)
+			told = true
+		},
 	})
+	if !told { // the next start is the first one again, or nobody would know the password
+		err = errors.Join(err, os.Remove(home.config()))
+	}
 	return errors.Join(err, inside.Close())
 }

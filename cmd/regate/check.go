@@ -2,8 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/configs"
 )
 
 func checkCommand(s streams) *cobra.Command {
@@ -24,8 +28,24 @@ but looks unintended, such as a rule that can never match, is printed as a warni
 		for _, w := range file.Warnings {
 			fmt.Fprintf(s.err, "%s:%v\n", file.Path(), w)
 		}
+		if err := warnShadowed(s.err, file); err != nil {
+			return err
+		}
 		fmt.Fprintln(s.out, "ok")
 		return nil
 	}
 	return c
+}
+
+// warnShadowed names the rules that can never match.
+func warnShadowed(w io.Writer, file *configs.File) error {
+	rules, err := acl.Compile(file.Auth.ACL)
+	if err != nil {
+		return err
+	}
+	never, _ := rules.Shadowed()
+	for _, n := range never {
+		fmt.Fprintf(w, "%s: auth.acl[%d] can never match: auth.acl[%d] comes first and takes all of it\n", file.Path(), n.Rule, n.By)
+	}
+	return nil
 }

@@ -79,6 +79,7 @@ func TestCommands(t *testing.T) {
 		{"check", []string{"check", "-c", good}, 0, "ok\n", ""},
 		{"check finds all", []string{"check", "-c", broken}, 1, "", "auth.usres"},
 		{"and the other", []string{"check", "-c", broken}, 1, "", "auth.colour"},
+		{"check warns", []string{"check", "-c", good}, 0, "ok", "auth.acl[2] can never match: auth.acl[0] comes first"},
 		{"no file", []string{"check", "-c", "/nowhere/regate.yaml"}, 1, "", "/nowhere/regate.yaml"},
 		{"no gate", []string{"reload", "-c", good}, 1, "", "no gate is running here\n"},
 		{"explain", []string{"explain", "-c", good, "--user", "alice", "--scope", "repository:web/shop:pull,push"}, 0, "acl[1]  decides", ""},
