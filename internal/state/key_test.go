@@ -49,8 +49,8 @@ func TestKeyIsNotPrinted(t *testing.T) {
 			t.Errorf("Sprintf(%q) = %q, want the ID", verb, got)
 		}
 	}
-	if got, err := json.Marshal(key); err != nil || string(got) != "{}" {
-		t.Errorf("Marshal() = %s, %v, want {}", got, err)
+	if got, err := json.Marshal([]any{key}); err != nil || string(got) != "[{}]" {
+		t.Errorf("Marshal() = %s, %v, want [{}]", got, err)
 	}
 }
 
