@@ -35,6 +35,7 @@ func TestDockerfile(t *testing.T) {
 	if got, err := crane.Pull("team/app:" + version); err != nil || got != digest {
 		t.Errorf("pull = %s, %v, want %s", got, err, digest)
 	}
+	t.Run("compose", d.compose)
 }
 
 // docker is the command line with an engine of the test's own.

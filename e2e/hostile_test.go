@@ -44,19 +44,10 @@ type heist struct {
 
 func newHeist(t *testing.T, v testbed.Version) *heist {
 	s := startSite(t, modes[0], v, engines{})
-	crane := s.client(t, "crane")
-	if err := crane.Login("admin", adminPassword); err != nil {
-		t.Fatal(err)
-	}
-	h := &heist{site: s}
-	for _, repo := range []string{"pub/a", "secret/a"} {
-		var err error
-		if h.digest, err = crane.Push(repo, "x"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.seed(t, "pub/a")
+	h := &heist{site: s, digest: s.seed(t, "secret/a")}
 	admin := s.token(t, "admin", adminPassword, "repository:secret/a:pull")
-	manifest := s.send(t, raw{"GET", "/v2/secret/a/manifests/x", []string{"Accept: application/vnd.oci.image.manifest.v1+json"}, ""}, admin)
+	manifest := h.send(t, raw{"GET", "/v2/secret/a/manifests/" + h.digest, []string{"Accept: application/vnd.oci.image.manifest.v1+json"}, ""}, admin)
 	if manifest.status != 200 {
 		t.Fatalf("admin reads secret/a: %d %s", manifest.status, manifest.body)
 	}

@@ -17,15 +17,7 @@ func TestScriptsOfDockerAuthUsersListTheCatalog(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			s := startSite(t, m, testbed.Registry3, engines{})
-			crane := s.client(t, "crane")
-			if err := crane.Login("admin", adminPassword); err != nil {
-				t.Fatal(err)
-			}
-			for _, repo := range []string{"team/app", "other/app"} {
-				if _, err := crane.Push(repo, version); err != nil {
-					t.Fatal(err)
-				}
-			}
+			s.seed(t, "team/app", "other/app")
 			got := s.catalog(t, s.curlToken(t))
 			if want := []string{"other/app", "team/app"}; !slices.Equal(got, want) {
 				t.Errorf("catalog = %q, want %q", got, want)

@@ -148,3 +148,20 @@ func (s *site) clientTrusting(t testing.TB, name, ca string) client.Client {
 	}
 	return c
 }
+
+// seed has the admin push an image to each repository with the tag x,
+// and returns the digest of the last.
+func (s *site) seed(t testing.TB, repos ...string) (digest string) {
+	t.Helper()
+	crane := s.client(t, "crane")
+	if err := crane.Login("admin", adminPassword); err != nil {
+		t.Fatal(err)
+	}
+	for _, repo := range repos {
+		var err error
+		if digest, err = crane.Push(repo, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return digest
+}

@@ -128,6 +128,12 @@ func (p *Process) Await(t testing.TB, ready func() error) {
 	})
 }
 
+// Await polls ready until it reports nil or Patience is over.
+func Await(t testing.TB, ready func() error) {
+	t.Helper()
+	await(t, ready, nil, nil)
+}
+
 func await(t testing.TB, ready func() error, done <-chan struct{}, ended func()) {
 	t.Helper()
 	deadline := time.Now().Add(Patience)

@@ -41,6 +41,7 @@ type RegistryConfig struct {
 	Addr    string // where it listens; "" chooses a port
 	Auth    string // its auth section as flow YAML, e.g. {htpasswd: {…}}; "" for none
 	HTTP    string // more keys of its http section, each line indented by two
+	Path    string // where /v2/ is, if HTTP has a prefix
 }
 
 // StartRegistry starts a registry and waits until it answers.
@@ -58,7 +59,7 @@ func StartRegistry(t testing.TB, cfg RegistryConfig) *Registry {
 		Env:     []string{"OTEL_TRACES_EXPORTER=none"}, // 3.x looks for a collector otherwise
 		Dir:     dir,
 	})
-	r.Await(t, func() error { return answers(http.DefaultClient, r.URL+"/v2/", 200, 401) })
+	r.Await(t, func() error { return answers(http.DefaultClient, r.URL+cfg.Path+"/v2/", 200, 401) })
 	return r
 }
 
