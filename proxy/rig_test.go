@@ -40,6 +40,9 @@ func (testAuth) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access
 	}
 	text, _ := strings.CutPrefix(shown.Authorization, "Bearer ")
 	subject, scopes, ok := strings.Cut(text, "|")
+	if subject == "panic" {
+		panic("in the tests")
+	}
 	if subject == "broken" {
 		return oci.Grant{}, oci.Errorf(oci.Unavailable, "cannot check credentials now")
 	}

@@ -1,0 +1,454 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/regate/regate/proxy/upstream"
+)
+
+// raw answers with text as it is, then closes the connection.
+func raw(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(c, strings.ReplaceAll(text, "\n", "\r\n"))
+		_ = c.Close()
+	}
+}
+
+// status answers with a status, a type and a body.
+func status(code int, media, body string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		if media != "" {
+			w.Header().Set("Content-Type", media)
+		}
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+const (
+	blobs      = "/v2/team/app/blobs/"
+	everything = "repository:team/app:*"
+
+	badAnswer      = `{"errors":[{"code":"UNAVAILABLE","message":"bad answer of the registry"}]}`
+	unreachable504 = `{"errors":[{"code":"UNAVAILABLE","message":"registry unreachable"}]}`
+)
+
+var faultTests = []struct {
+	name       string
+	registry   http.HandlerFunc
+	call       call // default: GET of a blob
+	wantStatus int
+	wantBody   string
+	wantCut    bool
+	wantLevel  string
+	wantError  string // part of what is logged
+	wantHeader map[string]string
+}{{
+	name:      "dies in mid-blob",
+	registry:  raw("HTTP/1.1 200 OK\nContent-Length: 100000\n\n" + strings.Repeat("x", 50000)),
+	wantCut:   true,
+	wantLevel: "warn",
+	wantError: "registry broke off",
+}, {
+	name:      "dies in mid-chunk",
+	registry:  raw("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n5\nhe"),
+	wantCut:   true,
+	wantLevel: "warn",
+}, {
+	name:      "dies between chunks",
+	registry:  raw("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n"),
+	wantCut:   true,
+	wantLevel: "warn",
+}, {
+	name:       "sends a body without an end",
+	registry:   raw("HTTP/1.1 200 OK\nConnection: close\n\nhello"),
+	wantStatus: 502,
+	wantBody:   badAnswer,
+	wantLevel:  "error",
+}, {
+	name:       "dies before the header",
+	registry:   raw(""),
+	wantStatus: 504,
+	wantBody:   unreachable504,
+	wantLevel:  "warn",
+}, {
+	name:       "dies in the header",
+	registry:   raw("HTTP/1.1 200 OK\nContent-Le"),
+	wantStatus: 504,
+	wantBody:   unreachable504,
+}, {
+	name:       "speaks something else",
+	registry:   raw("SSH-2.0-OpenSSH_9.2\n"),
+	wantStatus: 504,
+	wantBody:   unreachable504,
+}, {
+	name:       "sends a header without end",
+	registry:   raw("HTTP/1.1 200 OK\nX: " + strings.Repeat("x", 100_000) + "\n\n"),
+	wantStatus: 504,
+	wantBody:   unreachable504,
+}, {
+	name:       "switches protocols",
+	registry:   raw("HTTP/1.1 101 Switching Protocols\nUpgrade: h2c\nConnection: Upgrade\n\n"),
+	wantStatus: 502,
+	wantBody:   badAnswer,
+	wantLevel:  "error",
+}, {
+	name:       "refuses the gate",
+	registry:   status(401, "application/json", errUnauthorized, "Www-Authenticate", `Bearer realm="https://evil.example/"`),
+	wantStatus: 502,
+	wantBody:   `{"errors":[{"code":"UNAVAILABLE","message":"the registry refuses the gate"}]}`,
+	wantLevel:  "error",
+	wantError:  "evil.example",
+	wantHeader: map[string]string{"Www-Authenticate": ""},
+}, {
+	name:       "forbids",
+	registry:   status(403, "application/json", `{"errors":[]}`),
+	wantStatus: 502,
+	wantBody:   `{"errors":[{"code":"UNAVAILABLE","message":"the registry refuses the gate"}]}`,
+	wantLevel:  "error",
+}, {
+	name:       "moved",
+	registry:   status(301, "text/html", "<a href=x>", "Location", "/v2/team/app/x"),
+	wantStatus: 502,
+	wantBody:   badAnswer,
+	wantLevel:  "error",
+	wantError:  "/v2/team/app/x",
+	wantHeader: map[string]string{"Location": ""},
+}, {
+	name:       "has its blobs elsewhere",
+	registry:   status(307, "text/html", "<a href=x>", "Location", "http://s3.example/b?X-Amz-Signature=y&a=%2f"),
+	wantStatus: 307,
+	wantHeader: map[string]string{"Location": "http://s3.example/b?X-Amz-Signature=y&a=%2f", "Cache-Control": "no-store", "Content-Type": ""},
+}, {
+	name:       "has its manifests elsewhere",
+	registry:   status(307, "", "", "Location", "http://s3.example/b"),
+	call:       call{path: "/v2/team/app/manifests/x"},
+	wantStatus: 502,
+	wantBody:   badAnswer,
+}, {
+	name:       "text in the place of an error",
+	registry:   status(404, "text/plain; charset=utf-8", "404 page not found\n"),
+	wantStatus: 404,
+	wantBody:   `{"errors":[{"code":"UNSUPPORTED","message":"the registry says: Not Found"}]}`,
+	wantHeader: map[string]string{"Content-Type": "application/json"},
+}, {
+	name:       "a page in the place of an error",
+	registry:   status(503, "text/html", "<h1>nginx</h1>", "Retry-After", "7", "Content-Encoding", "br", "Server", "nginx"),
+	wantStatus: 503,
+	wantBody:   `{"errors":[{"code":"UNAVAILABLE","message":"the registry says: Service Unavailable"}]}`,
+	wantHeader: map[string]string{"Content-Type": "application/json", "Retry-After": "7", "Content-Encoding": "", "Server": ""},
+}, {
+	name:       "no referrers",
+	registry:   status(404, "text/plain", "404 page not found\n"),
+	call:       call{path: "/v2/team/app/referrers/" + someDigest},
+	wantStatus: 404,
+	wantBody:   `{"errors":[{"code":"UNSUPPORTED","message":"the registry says: Not Found"}]}`,
+}, {
+	name:       "no referrers, asked with HEAD",
+	registry:   status(404, "text/plain", "404 page not found\n"),
+	call:       call{method: "HEAD", path: "/v2/team/app/manifests/x"},
+	wantStatus: 404,
+	wantHeader: map[string]string{"Content-Type": "application/json"},
+}, {
+	name:       "an error of its own",
+	registry:   status(404, "application/json; charset=utf-8", `{"errors":[{"code":"BLOB_UNKNOWN","message":"x","detail":"y"}]}`, "Set-Cookie", "a=b"),
+	wantStatus: 404,
+	wantBody:   `{"errors":[{"code":"BLOB_UNKNOWN","message":"x","detail":"y"}]}`,
+	wantLevel:  "info",
+	wantHeader: map[string]string{"Content-Type": "application/json; charset=utf-8", "Set-Cookie": ""},
+}, {
+	name:       "dies in an error",
+	registry:   raw("HTTP/1.1 404 Not Found\nContent-Type: application/json\nContent-Length: 1000\n\n{"),
+	wantStatus: 504,
+	wantBody:   unreachable504,
+	wantLevel:  "warn",
+}, {
+	name:       "an error without end",
+	registry:   status(404, "application/json", strings.Repeat("x", maxWhole+1)),
+	wantStatus: 502,
+	wantBody:   badAnswer,
+}, {
+	name:       "dies in the answer to a push",
+	registry:   raw("HTTP/1.1 201 Created\nContent-Length: 1000\n\n{"),
+	call:       call{method: "PUT", path: "/v2/team/app/manifests/x", body: strings.NewReader("{}")},
+	wantStatus: 504,
+	wantBody:   unreachable504,
+}, {
+	name:       "what a blob is like",
+	registry:   status(200, "application/octet-stream", "it", "Cache-Control", "max-age=31536000", "Etag", `"x"`, "Oci-Subject", "s", "Warning", `299 - "old"`, "X-Powered-By", "php"),
+	wantStatus: 200,
+	wantBody:   "it",
+	wantHeader: map[string]string{"Cache-Control": "private, max-age=31536000", "Etag": `"x"`, "Oci-Subject": "s", "Warning": `299 - "old"`, "X-Powered-By": "", "Content-Length": "2"},
+}, {
+	name:       "what a manifest is like",
+	registry:   status(200, ociManifest, "{}", "Cache-Control", "max-age=31536000"),
+	call:       call{path: "/v2/team/app/manifests/x"},
+	wantStatus: 200,
+	wantBody:   "{}",
+	wantHeader: map[string]string{"Cache-Control": "no-store", "Content-Type": ociManifest},
+}, {
+	name:       "not modified",
+	registry:   raw("HTTP/1.1 304 Not Modified\nEtag: \"x\"\n\n"),
+	wantStatus: 304,
+	wantHeader: map[string]string{"Etag": `"x"`, "Cache-Control": "private, max-age=31536000"},
+}}
+
+func TestFaultsOfRegistries(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		for _, tt := range faultTests {
+			t.Run(tt.name, func(t *testing.T) {
+				g := newRig(t, tt.registry, setup{http2: http2})
+				c := tt.call
+				if c.path == "" {
+					c.path = blobs + someDigest
+				}
+				if s, ok := c.body.(*strings.Reader); ok {
+					_, _ = s.Seek(0, io.SeekStart)
+				}
+				c.auth = bearer("ann", everything)
+				res, body, cut := g.do(t, c)
+				if cut != tt.wantCut {
+					t.Fatalf("broken off: %v, want %v (%s)", cut, tt.wantCut, body)
+				}
+				if !cut && (res.StatusCode != tt.wantStatus || body != tt.wantBody) {
+					t.Errorf("answer %d %q, want %d %q", res.StatusCode, body, tt.wantStatus, tt.wantBody)
+				}
+				for name, want := range tt.wantHeader {
+					if got := res.Header.Get(name); got != want {
+						t.Errorf("%s: %q, want %q", name, got, want)
+					}
+				}
+				checkLine(t, g, tt.wantLevel, tt.wantError)
+			})
+		}
+	})
+}
+
+func checkLine(t *testing.T, g *rig, wantLevel, wantError string) {
+	t.Helper()
+	line := g.line(t)
+	if wantLevel != "" && line["level"] != wantLevel {
+		t.Errorf("logged at %s, want %s: %v", line["level"], wantLevel, line)
+	}
+	if text := fmt.Sprint(line["error"]); !strings.Contains(text, wantError) {
+		t.Errorf("logged error %q, want %q in it", text, wantError)
+	}
+}
+
+func TestRegistryIsDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := "http://" + l.Addr().String()
+	_ = l.Close()
+	g := newRig(t, echo, setup{
+		more:   map[string]upstream.Config{"down": {Upstreams: []string{down}}},
+		routes: []RouteConfig{{Repository: "down/*", Registry: "down"}, {Registry: "main"}},
+	})
+	res, body, _ := g.do(t, call{path: "/v2/down/app/tags/list", auth: bearer("ann", "repository:down/app:pull")})
+	if res.StatusCode != 504 || body != unreachable504 || res.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("answer %d %s", res.StatusCode, body)
+	}
+	if line := g.line(t); line["upstream"] != strings.TrimPrefix(down, "http://") || line["route"] != "down" {
+		t.Errorf("logged %v", line)
+	}
+	if res, _, _ := g.do(t, call{path: "/v2/team/app/tags/list", auth: bearer("ann", puller)}); res.StatusCode != 200 {
+		t.Errorf("the other registry answers %d", res.StatusCode)
+	}
+}
+
+// hang never answers. It ends with the test.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func TestRegistryNeverAnswers(t *testing.T) {
+	for _, c := range []call{
+		{path: blobs + someDigest},
+		{method: "POST", path: uploads},
+		{method: "PUT", path: "/v2/team/app/manifests/x", body: strings.NewReader("{}")},
+		{method: "PATCH", path: uploads + someUpload, body: io.MultiReader(strings.NewReader("chunk"))},
+	} {
+		t.Run(c.method, func(t *testing.T) {
+			g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				hang(w, r)
+			}, setup{config: upstream.Config{HeaderTimeout: 50 * time.Millisecond, CommitTimeout: 50 * time.Millisecond}})
+			c.auth = bearer("ann", everything)
+			res, body, _ := g.do(t, c)
+			if res == nil || res.StatusCode != 504 || body != unreachable504 {
+				t.Errorf("answer %v %s", res, body)
+			}
+		})
+	}
+}
+
+// impatient are limits for what is to stall.
+var impatient = Limits{Idle: 100 * time.Millisecond, Linger: 100 * time.Millisecond}
+
+func TestRegistryStallsInMidBlob(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100000")
+			_, _ = w.Write(make([]byte, 50000))
+			_ = http.NewResponseController(w).Flush()
+			hang(w, r)
+		}, setup{limits: impatient, http2: http2})
+		_, _, cut := g.do(t, call{path: blobs + someDigest, auth: bearer("ann", everything)})
+		if !cut {
+			t.Error("the answer did not break off")
+		}
+		checkLine(t, g, "warn", errStalled.Error())
+	})
+}
+
+func TestRegistryStallsInMidError(t *testing.T) {
+	g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(400)
+		_ = http.NewResponseController(w).Flush()
+		hang(w, r)
+	}, setup{limits: impatient})
+	res, body, _ := g.do(t, call{path: blobs + someDigest, auth: bearer("ann", everything)})
+	if res.StatusCode != 504 || body != unreachable504 {
+		t.Errorf("answer %d %s", res.StatusCode, body)
+	}
+}
+
+func TestRegistryTakesNothing(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		end := make(chan struct{}) // a server does not see that a client left whose body it has not read
+		defer close(end)
+		g := newRig(t, func(http.ResponseWriter, *http.Request) { <-end }, setup{limits: impatient, http2: http2})
+		res, body, _ := g.do(t, call{
+			method: "PATCH", path: uploads + someUpload, auth: bearer("ann", everything),
+			body: io.LimitReader(zeros{}, 1<<30), // more than any socket holds
+		})
+		// A client of HTTP/1.1 may be too busy sending to read the answer.
+		if res != nil && (res.StatusCode != 504 || body != unreachable504) {
+			t.Errorf("answer %d %s", res.StatusCode, body)
+		}
+		checkLine(t, g, "warn", errRegistryStalled.Error())
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestClientStopsSending(t *testing.T) {
+	for name, length := range map[string]string{"length": "Content-Length: 100000", "chunked": "Transfer-Encoding: chunked"} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, setup{limits: impatient})
+			c := g.dial(t)
+			fmt.Fprintf(c, "PATCH %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n%s\r\n\r\n2\r\nhi\r\n", uploads, someUpload, g.host(), bearer("ann", everything), length)
+			text, _ := io.ReadAll(c) // the gate closes it
+			if !bytes.Contains(text, []byte("400 Bad Request")) {
+				t.Errorf("answer %q", text)
+			}
+			checkLine(t, g, "info", errClientStalled.Error())
+		})
+	}
+}
+
+func TestClientStopsReading(t *testing.T) {
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(1<<30))
+		_, _ = io.CopyN(w, zeros{}, 1<<30)
+	}, setup{limits: impatient})
+	c := g.dial(t)
+	fmt.Fprintf(c, "GET %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", blobs, someDigest, g.host(), bearer("ann", everything))
+	if line := g.line(t); line["broken"] != true || line["level"] != "info" {
+		t.Errorf("logged %v", line)
+	}
+}
+
+func TestClientLeaves(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		arrived := make(chan struct{})
+		g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+			close(arrived)
+			hang(w, r)
+		}, setup{http2: http2})
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", g.URL+blobs+someDigest, nil)
+		req.Header.Set("Authorization", bearer("ann", everything))
+		go func() {
+			<-arrived
+			g.CloseClientConnections()
+		}()
+		if _, err := g.Client().Do(req); err == nil {
+			t.Error("an answer came")
+		}
+		if line := g.line(t); line["status"] != int64(499) || line["level"] != "info" {
+			t.Errorf("logged %v", line)
+		}
+	})
+}
+
+// TestUnwantedBodyEnds is about a client that announces a body and sends next
+// to none, to a registry that does not want it: the gate's server tries to
+// read it before it answers.
+func TestUnwantedBodyEnds(t *testing.T) {
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		_ = http.NewResponseController(w).Flush()
+	}, setup{limits: Limits{Linger: 50 * time.Millisecond}})
+	c := g.dial(t)
+	fmt.Fprintf(c, "PATCH %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Length: 1000\r\n\r\nhi", uploads, someUpload, g.host(), bearer("ann", everything))
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	text, _ := io.ReadAll(c)
+	if !bytes.Contains(text, []byte("413 Request Entity")) {
+		t.Errorf("answer %q", text)
+	}
+}
+
+func TestChunkedManifestIsBounded(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		g := newRig(t, func(_ http.ResponseWriter, r *http.Request) {
+			if n, err := io.Copy(io.Discard, r.Body); err == nil {
+				t.Errorf("the registry got %d bytes and took them for all", n)
+			}
+		}, setup{http2: http2})
+		for _, tt := range []struct{ size, want int }{{maxManifest + 1, 413}, {maxManifest << 3, 413}} {
+			res, body, _ := g.do(t, call{
+				method: "PUT", path: "/v2/team/app/manifests/x", auth: bearer("ann", everything),
+				body: io.LimitReader(zeros{}, int64(tt.size)),
+			})
+			if res != nil && res.StatusCode != tt.want {
+				t.Errorf("%d bytes: answer %d %s", tt.size, res.StatusCode, body)
+			}
+		}
+	})
+}
+
+// TestPanicEndsOneRequest has an Authorizer that panics.
+func TestPanicEndsOneRequest(t *testing.T) {
+	g := newRig(t, echo, setup{})
+	for _, tt := range []struct {
+		auth string
+		want int
+	}{{bearer("panic", puller), 500}, {bearer("ann", puller), 200}} {
+		if res, body, _ := g.do(t, call{path: "/v2/team/app/tags/list", auth: tt.auth}); res == nil || res.StatusCode != tt.want {
+			t.Errorf("%s: answer %v %s, want %d", tt.auth, res, body, tt.want)
+		}
+	}
+}
