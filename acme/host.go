@@ -40,7 +40,7 @@ func wildcard(host string) string {
 // writes them, names in lower case. Only ASCII is lowered: Unicode has other
 // letters (U+212A) whose lower case is one of ours.
 func canonical(host string) string {
-	if a, err := netip.ParseAddr(host); err == nil {
+	if a, ok := parseAddr(host); ok {
 		return a.Unmap().String()
 	}
 	return strings.Map(func(r rune) rune {
@@ -60,8 +60,18 @@ func canonicalAll(hosts []string) []string {
 }
 
 func isAddr(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
+	_, ok := parseAddr(host)
+	return ok
+}
+
+// parseAddr sees first whether host might be an address: it is asked for each
+// request, mostly of a name, for which netip makes an error to throw away.
+func parseAddr(host string) (netip.Addr, bool) {
+	if host == "" || !strings.Contains(host, ":") && !strings.ContainsAny(host[len(host)-1:], "0123456789") {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(host)
+	return a, err == nil
 }
 
 // checkHost says why no certificate could be had for host.
@@ -89,7 +99,7 @@ func checkHost(host string) error {
 }
 
 func checkAddr(host string) error {
-	a, _ := netip.ParseAddr(host)
+	a, _ := parseAddr(host)
 	if a.Zone() != "" || a.IsUnspecified() {
 		return fmt.Errorf("%q is no address that a certificate can be for", host)
 	}

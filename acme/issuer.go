@@ -54,8 +54,3 @@ func (i issuer) allows(csr *x509.CertificateRequest) error {
 	}
 	return nil
 }
-
-func internalPlan(ca *authority, cfg Config) *plan {
-	i := issuer{ca: ca, hosts: cfg.Hosts, lifetime: cfg.Internal.Lifetime}
-	return &plan{hosts: cfg.Hosts, issuers: []certmagic.Issuer{i}}
-}

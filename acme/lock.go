@@ -56,10 +56,21 @@ func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("lock %s: %w", name, err)
 	}
+	if !s.keep(name, lease) {
+		return false, fmt.Errorf("lock %s: %w", name, errors.Join(context.Canceled, lease.Release(context.WithoutCancel(ctx))))
+	}
+	return true, nil
+}
+
+// keep notes a lease for releaseAll, unless that is over.
+func (s *storage) keep(name string, lease state.Lease) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.life.Err() != nil {
+		return false
+	}
 	s.entry(name).lease = lease
-	return true, nil
+	return true
 }
 
 // Unlock implements certmagic.Locker. certmagic's ctx cannot end, and neither
@@ -67,17 +78,26 @@ func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
 func (s *storage) Unlock(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.deadline)
 	defer cancel()
+	lease := s.take(name)
+	if lease == nil {
+		return fmt.Errorf("lock %s is not held", name)
+	}
+	defer s.releasing.Done()
+	return lease.Release(ctx)
+}
+
+func (s *storage) take(name string) state.Lease {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	l := s.locks[name]
 	if l == nil || l.lease == nil {
-		s.mu.Unlock()
-		return fmt.Errorf("lock %s is not held", name)
+		return nil
 	}
 	lease := l.lease
 	l.lease = nil
 	s.prune(name)
-	s.mu.Unlock()
-	return lease.Release(ctx)
+	s.releasing.Add(1)
+	return lease
 }
 
 // RenewLockLease implements certmagic.LockLeaseRenewer, which certmagic calls
@@ -120,8 +140,8 @@ func (s *storage) fence(dir string) uint64 {
 // issueLock is the name of certmagic's lock around getting host a certificate.
 func issueLock(host string) string { return "issue_cert_" + host }
 
-// releaseAll gives back what certmagic still holds, so that another replica
-// need not wait for the leases to end.
+// releaseAll gives back what certmagic still holds after end, so that another
+// replica, or this one after a restart, need not wait for the leases to end.
 func (s *storage) releaseAll() {
 	s.mu.Lock()
 	var leases []state.Lease
@@ -139,6 +159,7 @@ func (s *storage) releaseAll() {
 			s.log.Warn("lock could not be given back", zap.Error(err))
 		}
 	}
+	s.releasing.Wait()
 }
 
 func (s *storage) count(name string, n int) {

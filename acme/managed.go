@@ -2,8 +2,6 @@ package acme
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -54,6 +52,7 @@ type managed struct {
 	// of the goroutine alone
 	carried *plan
 	orders  map[string]order
+	retired map[certmagic.SubjectIssuer]bool // that former plans had, and this one has not
 
 	mu      sync.Mutex
 	reasons map[string]string // by host: why the last attempt failed
@@ -68,7 +67,8 @@ type order struct {
 func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *managed {
 	return &managed{
 		shelf: s, storage: newStorage(store, every.storage, log), every: every, log: log,
-		kick: make(chan struct{}, 1), orders: map[string]order{}, reasons: map[string]string{},
+		kick: make(chan struct{}, 1), orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{},
+		reasons: map[string]string{},
 	}
 }
 
@@ -99,7 +99,7 @@ func (m *managed) close() {
 		return
 	}
 	m.stop()
-	m.storage.end()
+	m.storage.end() // run may be waiting for storage
 	<-m.done
 }
 
@@ -107,6 +107,7 @@ func (m *managed) run(ctx context.Context) {
 	defer close(m.done)
 	defer m.storage.releaseAll()
 	defer m.cache.Stop()
+	defer m.storage.end()
 	tick := time.NewTicker(m.every.reconcile)
 	defer tick.Stop()
 	for {
@@ -129,6 +130,8 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 	if p != m.carried {
 		m.change(p)
 	}
+	// Each time, since a job that was cancelled too late may bring one back.
+	m.cache.RemoveManaged(slices.Collect(maps.Keys(m.retired)))
 	for _, host := range p.hosts {
 		o, ok := m.orders[host]
 		if !ok {
@@ -144,18 +147,23 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 	m.collect(p.hosts)
 }
 
-// change ends what the former plan has and p has not: hosts, or all of it if
-// the issuers are others, since certmagic would keep their certificates until
-// they are due. Handshakes keep them until there are new ones.
+// change ends what the former plan has and p has not: hosts, and certificates
+// of other issuers, which certmagic would keep until they are due. Handshakes
+// keep those until there are new ones.
 func (m *managed) change(p *plan) {
-	all := m.carried != nil && !slices.Equal(m.carried.issuerKeys(), p.issuerKeys())
 	for host := range maps.Clone(m.orders) {
-		if all || !slices.Contains(p.hosts, host) {
-			m.orders[host].cancel()
-			delete(m.orders, host)
-			m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: host}})
+		if slices.Contains(p.hosts, host) && slices.Equal(m.carried.issuerKeys(), p.issuerKeys()) {
+			continue
+		}
+		m.orders[host].cancel()
+		delete(m.orders, host)
+		for _, key := range m.carried.issuerKeys() {
+			m.retired[certmagic.SubjectIssuer{Subject: host, IssuerKey: key}] = true
 		}
 	}
+	maps.DeleteFunc(m.retired, func(r certmagic.SubjectIssuer, _ bool) bool {
+		return slices.Contains(p.hosts, r.Subject) && slices.Contains(p.issuerKeys(), r.IssuerKey)
+	})
 	m.config.Store(m.newConfig(p))
 	m.carried = p
 }
@@ -177,94 +185,6 @@ func (m *managed) newConfig(p *plan) *certmagic.Config {
 		DisableARI:          true, // our CA has none
 		Logger:              quiet(m.log),
 	})
-}
-
-// onEvent hears from certmagic. Its error would stop certmagic.
-func (m *managed) onEvent(ctx context.Context, p *plan, event string, data map[string]any) error {
-	if !slices.Equal(p.issuerKeys(), m.plan.Load().issuerKeys()) {
-		return nil // the last words of a job that was cancelled
-	}
-	switch event {
-	case "cert_obtained":
-		m.obtained(ctx, data)
-	case "cert_failed":
-		m.setReason(data["identifier"].(string), fmt.Sprint(data["error"]))
-	case "cached_managed_cert":
-		m.cached(data["sans"].([]string))
-	}
-	return nil
-}
-
-// obtained puts a certificate on the shelf that certmagic has just stored. For
-// a renewed one there is no event once it is in certmagic's cache.
-func (m *managed) obtained(ctx context.Context, data map[string]any) {
-	host := data["identifier"].(string)
-	m.setReason(host, "")
-	cert, err := m.load(ctx, data["certificate_path"].(string), data["private_key_path"].(string))
-	if err != nil {
-		m.log.Warn("new certificate cannot be read back yet", zap.String("host", host), zap.Error(err))
-		return
-	}
-	m.shelf.put(host, cert)
-	m.log.Info("certificate obtained", zap.String("host", host), zap.Any("renewal", data["renewal"]),
-		zap.Any("issuer", data["issuer"]), zap.Time("not_after", cert.Leaf.NotAfter))
-}
-
-func (m *managed) load(ctx context.Context, certPath, keyPath string) (*tls.Certificate, error) {
-	certPEM, err := m.storage.Load(ctx, certPath)
-	if err != nil {
-		return nil, err
-	}
-	keyPEM, err := m.storage.Load(ctx, keyPath)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	return &cert, err
-}
-
-// cached puts a certificate on the shelf that certmagic has loaded; or tells
-// it to forget the one for a host that went while it was loaded.
-func (m *managed) cached(names []string) {
-	for _, n := range names {
-		if !slices.Contains(m.plan.Load().hosts, n) {
-			m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: n}})
-		}
-	}
-	m.collect(names)
-}
-
-// collect puts on the shelf what certmagic has in its cache for hosts, such as
-// what another replica renewed.
-func (m *managed) collect(hosts []string) {
-	for _, host := range hosts {
-		var best *tls.Certificate
-		for _, c := range m.cache.AllMatchingCertificates(host) {
-			if slices.Contains(c.Names, host) && (best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter)) {
-				best = &c.Certificate
-			}
-		}
-		if best != nil {
-			m.shelf.put(host, best)
-		}
-	}
-}
-
-func (m *managed) setReason(host, reason string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reasons[host] = reason
-}
-
-// reason is why host has no certificate, or no newer one; "" if nothing failed.
-func (m *managed) reason(host string) string {
-	m.mu.Lock()
-	reason := m.reasons[host]
-	m.mu.Unlock()
-	if err := m.storage.trouble(); reason == "" && err != nil {
-		return "state cannot be asked: " + err.Error()
-	}
-	return reason
 }
 
 // quiet leaves certmagic's warnings: what it achieves is logged here.

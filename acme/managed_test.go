@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/regate/regate/internal/state"
 )
 
 // eventually polls until ok, for as long as a loaded machine may take.
@@ -253,11 +254,12 @@ func (failing) Issue(context.Context, *x509.CertificateRequest) (*certmagic.Issu
 	return nil, errors.New("out of paper")
 }
 
-func startManaged(t *testing.T, p *plan, reconcile time.Duration) *managed {
+// startManaged runs a managed that does not look again by itself.
+func startManaged(t *testing.T, store state.Store, p *plan) *managed {
 	t.Helper()
 	every := brisk()
-	every.reconcile = reconcile
-	m := newManaged(newShelf(), openStore(t), every, zap.NewNop())
+	every.reconcile = time.Hour
+	m := newManaged(newShelf(), store, every, zap.NewNop())
 	m.follow(p)
 	m.start(t.Context())
 	t.Cleanup(m.close)
@@ -268,15 +270,14 @@ func startManaged(t *testing.T, p *plan, reconcile time.Duration) *managed {
 // would add a job that waits for the first.
 func TestFailingOrderIsNotDoubled(t *testing.T) {
 	t.Parallel()
-	host, issuers := "failing.example.com", []certmagic.Issuer{failing{}}
-	m := startManaged(t, &plan{hosts: []string{host}, issuers: issuers}, 10*time.Millisecond)
+	host, other, issuers := "failing.example.com", "failing2.example.com", []certmagic.Issuer{failing{}}
+	m := startManaged(t, openStore(t), &plan{hosts: []string{host}, issuers: issuers})
 	eventually(t, "the reason is known", func() bool { return strings.Contains(m.reason(host), "out of paper") })
-
-	for i := range 5 {
-		other := fmt.Sprintf("failing%d.example.com", i)
-		m.follow(&plan{hosts: []string{host, other}, issuers: issuers})
-		eventually(t, "the plan is carried out", func() bool { return m.reason(other) != "" })
+	for range 5 {
+		m.reconcile(t.Context(), true) // in the place of its goroutine, which is idle
 	}
+	m.follow(&plan{hosts: []string{host, other}, issuers: issuers})
+	eventually(t, "a later order has come as far", func() bool { return m.reason(other) != "" })
 	m.storage.mu.Lock()
 	defer m.storage.mu.Unlock()
 	if l := m.storage.locks[issueLock(host)]; l == nil || l.waiting > 0 {
@@ -284,11 +285,26 @@ func TestFailingOrderIsNotDoubled(t *testing.T) {
 	}
 }
 
+// Whoever comes next need not wait for leases to run out.
+func TestCloseGivesLocksBack(t *testing.T) {
+	t.Parallel()
+	st, host := openStore(t), "closed.example.com"
+	m := startManaged(t, st, &plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}})
+	eventually(t, "it has failed, and will retry", func() bool { return m.reason(host) != "" })
+	m.close()
+	if ok, err := testStorage(t, st).TryLock(t.Context(), issueLock(host)); !ok || err != nil {
+		t.Errorf("TryLock after close = %t, %v", ok, err)
+	}
+	if ok, err := m.storage.TryLock(t.Context(), issueLock("late.example.com")); ok || err == nil {
+		t.Errorf("TryLock of what is closed = %t, %v", ok, err)
+	}
+}
+
 // A host that goes takes its retries along.
 func TestOrderOfAHostThatWentEnds(t *testing.T) {
 	t.Parallel()
 	host, issuers := "ended.example.com", []certmagic.Issuer{failing{}}
-	m := startManaged(t, &plan{hosts: []string{host}, issuers: issuers}, time.Hour)
+	m := startManaged(t, openStore(t), &plan{hosts: []string{host}, issuers: issuers})
 	eventually(t, "it has failed", func() bool { return m.reason(host) != "" })
 	m.follow(&plan{issuers: issuers})
 	eventually(t, "its lock is given back", func() bool { return !m.storage.busy(issueLock(host)) })
@@ -297,23 +313,30 @@ func TestOrderOfAHostThatWentEnds(t *testing.T) {
 // A job may have been cancelled too late to stop it.
 func TestLastWordsOfAFormerPlan(t *testing.T) {
 	t.Parallel()
-	host := "former.example.com"
-	now := internalPlan(testRoot(t, host), internal(host).withDefaults())
-	m := startManaged(t, now, time.Hour)
+	host, ca := "former.example.com", testRoot(t, "former.example.com")
+	m := startManaged(t, openStore(t), internalPlan(ca, internal(host).withDefaults()))
 	eventually(t, "it is there", func() bool { return !m.shelf.view.Load().pending() })
-	gone := &plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}}
-	_ = m.onEvent(t.Context(), gone, "cert_failed", map[string]any{"identifier": host, "error": "too late"})
+	former := m.config.Load()
+
+	m.follow(&plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}})
+	eventually(t, "the next plan is carried out", func() bool { return m.reason(host) != "" })
+	if _, err := former.CacheManagedCertificate(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	m.setReason(host, "")
+	_ = former.OnEvent(t.Context(), "cert_failed", map[string]any{"identifier": host, "error": "too late"})
 	if got := m.reason(host); got != "" {
 		t.Errorf("reason = %q", got)
 	}
-
-	m.follow(&plan{hosts: []string{"other.example.com"}, issuers: now.issuers})
-	eventually(t, "certmagic has forgotten it", func() bool { return len(m.cache.AllMatchingCertificates(host)) == 0 })
-	if _, err := m.config.Load().CacheManagedCertificate(t.Context(), host); err != nil {
-		t.Fatal(err)
-	}
+	m.reconcile(t.Context(), true) // in the place of its goroutine, which is idle
 	if n := len(m.cache.AllMatchingCertificates(host)); n != 0 {
-		t.Errorf("certmagic manages %d certificates of a host that went", n)
+		t.Errorf("certmagic manages %d certificates of a former issuer", n)
+	}
+
+	m.shelf.setHosts([]string{"other.example.com"})
+	m.shelf.put(host, &tls.Certificate{Leaf: ca.cert})
+	if _, served := m.shelf.view.Load().certs[host]; served {
+		t.Error("a host that went is back on the shelf")
 	}
 }
 

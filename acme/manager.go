@@ -25,7 +25,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/internal/state"
 )
 
@@ -108,21 +107,6 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 	return m, nil
 }
 
-// newTLSConfig is what crypto/tls has by default, without the CBC suites of TLS 1.2.
-func newTLSConfig(s *shelf) *tls.Config {
-	return &tls.Config{
-		GetCertificate: s.certificate,
-		NextProtos:     []string{"h2", "http/1.1"},
-		MinVersion:     tls.VersionTLS12,
-		CipherSuites: []uint16{ // of TLS 1.2; crypto/tls orders them
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
-		DynamicRecordSizingDisabled: true, // most bytes are in blobs
-	}
-}
-
 func (m *Manager) source() source {
 	switch m.mode {
 	case ModeInternal:
@@ -168,47 +152,6 @@ func (m *Manager) Prepare(ctx context.Context, cfg Config) (commit func(), err e
 		return func() {}, nil
 	}
 	return nil, fmt.Errorf("tls.mode %s is not there yet", m.mode)
-}
-
-func (m *Manager) prepareInternal(ctx context.Context, cfg Config) (commit func(), err error) {
-	ca, err := m.authority(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	var l problem.List
-	for i, host := range cfg.Hosts {
-		if err := ca.permits(host); err != nil {
-			l.Addf(fmt.Sprintf("hosts[%d]", i), "%v: give the gate a new CA with another tls.internal.name, "+
-				"and clients its certificate, or bring one with tls.internal.ca_cert and ca_key", err)
-		}
-	}
-	if err := l.Err(); err != nil {
-		return nil, err
-	}
-	return func() { m.adopt(ca, cfg) }, nil
-}
-
-// authority is the one that cfg names; mostly the one that is there, so that
-// a reload does not need the state.
-func (m *Manager) authority(ctx context.Context, cfg Config) (*authority, error) {
-	if ca := m.ca.Load(); ca != nil && cfg.Internal.CACert == "" && ca.name == cfg.Internal.Name {
-		return ca, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, m.managed.every.storage)
-	defer cancel()
-	return loadAuthority(ctx, m.deps.Store, cfg)
-}
-
-func (m *Manager) adopt(ca *authority, cfg Config) {
-	log := m.deps.Log
-	m.ca.Store(ca)
-	if err := publish(m.deps.CAFile, ca.pem()); err != nil {
-		log.Error("the CA's certificate cannot be written", zap.Error(err))
-	}
-	if time.Until(ca.cert.NotAfter) < 365*24*time.Hour {
-		log.Warn("the CA ends within a year: make another with a new tls.internal.name", zap.Time("not_after", ca.cert.NotAfter))
-	}
-	m.managed.follow(internalPlan(ca, cfg))
 }
 
 // TLSConfig is for the https listener, the same one as long as the Manager

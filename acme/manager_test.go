@@ -36,7 +36,11 @@ func openStoreAt(t *testing.T, dir string) state.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	return st
+	key, err := state.NewKey([32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Seal(st, key, "tls") // as the gate has it
 }
 
 // startManager returns a manager that has a certificate for every host.

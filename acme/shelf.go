@@ -31,6 +31,21 @@ func newShelf() *shelf {
 	return s
 }
 
+// newTLSConfig is what crypto/tls has by default, without the CBC suites of TLS 1.2.
+func newTLSConfig(s *shelf) *tls.Config {
+	return &tls.Config{
+		GetCertificate: s.certificate,
+		NextProtos:     []string{"h2", "http/1.1"},
+		MinVersion:     tls.VersionTLS12,
+		CipherSuites: []uint16{ // of TLS 1.2; crypto/tls orders them
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		DynamicRecordSizingDisabled: true, // most bytes are in blobs
+	}
+}
+
 // replace sets the hosts and all their certificates.
 func (s *shelf) replace(hosts []string, certs map[string][]*tls.Certificate) {
 	s.mu.Lock()

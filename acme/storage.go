@@ -28,6 +28,8 @@ type storage struct {
 	life     context.Context // with it, all operations end
 	cancel   context.CancelFunc
 
+	releasing sync.WaitGroup // leases that Unlock is giving back
+
 	mu     sync.Mutex
 	locks  map[string]*lock  // by name; held or waited for by this process
 	drafts map[string]bundle // by directory; not written yet
