@@ -315,7 +315,7 @@ func TestLastWordsOfAFormerPlan(t *testing.T) {
 	t.Parallel()
 	host, ca := "former.example.com", testRoot(t, "former.example.com")
 	m := startManaged(t, openStore(t), internalPlan(ca, internal(host).withDefaults()))
-	eventually(t, "it is there", func() bool { return !m.shelf.view.Load().pending() })
+	eventually(t, "it is there", func() bool { return len(m.cache.AllMatchingCertificates(host)) == 1 })
 	former := m.config.Load()
 
 	m.follow(&plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}})
