@@ -180,8 +180,10 @@ func unauthenticated(msg string) *oci.Error { return oci.Errorf(oci.Unauthentica
 // refusal keeps two things apart that look alike from afar: a user we turn
 // away, and a directory we could not ask. A 401 for the second would send
 // people off to change a password that was right.
-func refusal(err error) error {
+func refusal(c authn.Credentials, err error) error {
 	switch {
+	case c.Anonymous() && errors.Is(err, authn.ErrUnknownUser):
+		return unauthenticated("log in first")
 	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, authn.ErrWrongPassword):
 		return unauthenticated(badLogin).Because(err)
 	case errors.Is(err, authn.ErrBusy):

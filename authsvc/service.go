@@ -74,7 +74,7 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, err := s.users.Authenticate(r.Context(), ask.cred)
 	if err != nil {
-		return refusal(err)
+		return refusal(ask.cred, err)
 	}
 	var granted oci.Scope
 	for _, want := range ask.scope {

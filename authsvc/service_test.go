@@ -140,8 +140,8 @@ func TestTokenOpensTheDoor(t *testing.T) {
 func TestAnonymousIsOffUnlessConfigured(t *testing.T) {
 	r := newRig(t)
 	r.login.chain = broken(authn.ErrUnknownUser)
-	if w, _ := r.ask(t, shown{method: "GET"}); w.Code != 401 {
-		t.Errorf("GET without credentials: %d, want 401", w.Code)
+	if w, body := r.ask(t, shown{method: "GET"}); w.Code != 401 || body["details"] != "log in first" {
+		t.Errorf("GET without credentials: %d %v, want 401", w.Code, body)
 	}
 }
 
