@@ -10,18 +10,24 @@ import (
 	"github.com/regate/regate/e2e/tool"
 )
 
-// TestDockerfile builds the image as people do, without a network, and runs the
-// gate from it with every privilege taken away.
+// TestDockerfile builds the images as people do, without a network, and runs
+// them: the gate with every privilege taken away, and the compose file.
 func TestDockerfile(t *testing.T) {
 	t.Parallel()
 	d := docker{host: testbed.StartDocker(t)}
 	d.importGolang(t)
 	d.run(t, "build", "--network", "none", "-t", "regate", tool.Root())
 	d.run(t, "build", "--network", "none", "-t", "regate-standalone", "--target", "standalone", tool.Root())
-	if out := d.run(t, "run", "--rm", "--network", "none", "regate", "version"); !strings.Contains(out, "dev") {
-		t.Errorf("regate version = %q, want the default of the build argument", out)
-	}
+	t.Run("version", func(t *testing.T) {
+		if out := d.run(t, "run", "--rm", "--network", "none", "regate", "version"); !strings.Contains(out, "dev") {
+			t.Errorf("regate version = %q, want the default of the build argument", out)
+		}
+	})
+	t.Run("hardened", func(t *testing.T) { testHardened(t, d) })
+	t.Run("compose", func(t *testing.T) { testCompose(t, d) })
+}
 
+func testHardened(t *testing.T, d docker) {
 	s := prepareSite(t, modes[0], testbed.Registry3, engines{})
 	s.inContainer(t, d)
 	crane := s.client(t, "crane")
@@ -35,30 +41,42 @@ func TestDockerfile(t *testing.T) {
 	if got, err := crane.Pull("team/app:" + version); err != nil || got != digest {
 		t.Errorf("pull = %s, %v, want %s", got, err, digest)
 	}
-	t.Run("compose", d.compose)
 }
 
 // docker is the command line with an engine of the test's own.
 type docker struct{ host string }
 
-func (d docker) run(t testing.TB, args ...string) string {
-	t.Helper()
-	return testbed.Run(t, testbed.Command{Program: "docker", Args: args, Dir: testbed.Dir(t), Env: d.env()})
+func (d docker) env() []string {
+	config := filepath.Join(filepath.Dir(strings.TrimPrefix(d.host, "unix://")), "config")
+	return []string{"DOCKER_HOST=" + d.host, "DOCKER_CONFIG=" + config, "DOCKER_BUILDKIT=1"}
 }
 
-func (d docker) env() []string { return []string{"DOCKER_HOST=" + d.host, "DOCKER_BUILDKIT=1"} }
+func (d docker) run(t testing.TB, args ...string) string {
+	t.Helper()
+	return d.in(t, testbed.Dir(t), "", args...)
+}
+
+// in runs docker with a home, which keeps its logins.
+func (d docker) in(t testing.TB, home, stdin string, args ...string) string {
+	t.Helper()
+	return testbed.Run(t, testbed.Command{Program: "docker", Args: args, Dir: home, Env: d.env(), Stdin: stdin})
+}
 
 // importGolang gives the engine a stand-in for the image that the Dockerfile
 // builds from, under its name.
 func (d docker) importGolang(t testing.TB) {
 	t.Helper()
-	archive := filepath.Join(testbed.Dir(t), "golang.tar")
-	testbed.Run(t, testbed.Command{Program: "tar", Dir: testbed.Dir(t),
-		Args: []string{"-C", testbed.GolangTree(t), "-cf", archive, "."}})
-	d.run(t, "import",
-		"-c", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local HOME=/tmp",
-		archive, "golang:1.26-bookworm")
-	if err := os.Remove(archive); err != nil {
+	d.importTree(t, testbed.GolangTree(t), "golang:1.26-bookworm",
+		"-c", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local HOME=/tmp")
+}
+
+// importTree makes an image of a file tree.
+func (d docker) importTree(t testing.TB, tree, name string, changes ...string) {
+	t.Helper()
+	archive := filepath.Join(testbed.Dir(t), "tree.tar")
+	testbed.Run(t, testbed.Command{Program: "tar", Args: []string{"-C", tree, "-cf", archive, "."}, Dir: testbed.Dir(t)})
+	d.run(t, append(append([]string{"import"}, changes...), archive, name)...)
+	if err := os.RemoveAll(archive); err != nil {
 		t.Fatal(err)
 	}
 }

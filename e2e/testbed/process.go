@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,16 +162,25 @@ func tail(text string, lines int) string {
 // Run runs a command to its end and returns all that it printed.
 func Run(t testing.TB, c Command) string {
 	t.Helper()
-	path, err := tool.Path(c.Program)
+	out, err := Try(c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return out
+}
+
+// Try is Run for a command that may go wrong.
+func Try(c Command) (string, error) {
+	path, err := tool.Path(c.Program)
+	if err != nil {
+		return "", err
 	}
 	cmd := exec.Command(path, c.Args...)
 	cmd.Env = append(tool.Environ(c.Dir), c.Env...)
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", c.Program, strings.Join(c.Args, " "), err, out)
+		return "", fmt.Errorf("%s %s: %w\n%s", c.Program, strings.Join(c.Args, " "), err, out)
 	}
-	return string(out)
+	return string(out), nil
 }
