@@ -104,6 +104,7 @@ func newRig(t testing.TB, registry http.HandlerFunc, s setup) *rig {
 	gateway := newGateway(t, configs, s)
 	g.Server = httptest.NewUnstartedServer(edge.Stack(
 		edge.Handler(gateway.Serve), edge.Log(zap.New(core), nil), edge.Recover, edge.Clients(nil)))
+	g.Config.DisableGeneralOptionsHandler = true
 	g.EnableHTTP2 = s.http2
 	g.StartTLS()
 	t.Cleanup(g.Close)
@@ -161,7 +162,7 @@ func (g *rig) last(t testing.TB) *http.Request {
 // the client has its answer.
 func (g *rig) line(t testing.TB) map[string]any {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if all := g.logs.All(); len(all) > 0 {
 			last := all[len(all)-1]
 			fields := last.ContextMap()

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Each test is an answer with a Location. GATE in want stands for the public
+// origin; "" for an answer that is refused.
+var locationTests = []struct {
+	name     string
+	call     string // method and path
+	status   int
+	location string
+	want     string
+}{
+	{"as it should be", "POST " + uploads, 202, "https://GATE" + uploads + someUpload + "?_state=abc-_%3D", "https://GATE" + uploads + someUpload + "?_state=abc-_%3D"},
+	{"http.host", "POST " + uploads, 202, "https://other.example" + uploads + someUpload + "?_state=x", "https://GATE" + uploads + someUpload + "?_state=x"},
+	{"wrong scheme", "POST " + uploads, 202, "http://GATE" + uploads + someUpload + "?_state=x", "https://GATE" + uploads + someUpload + "?_state=x"},
+	{"wrong port", "POST " + uploads, 202, "https://gate.example:5000" + uploads + someUpload, "https://GATE" + uploads + someUpload},
+	{"two schemes", "POST " + uploads, 202, "https,http://GATE" + uploads + someUpload, ""},
+	{"relativeurls", "POST " + uploads, 202, uploads + someUpload + "?_state=x", "https://GATE" + uploads + someUpload + "?_state=x"},
+	{"no scheme", "POST " + uploads, 202, "//10.0.0.7:5000" + uploads + someUpload, "https://GATE" + uploads + someUpload},
+	{"relative to the request", "POST " + uploads, 202, someUpload, "https://GATE" + uploads + someUpload},
+	{"http.prefix", "POST " + uploads, 202, "http://x/some/prefix" + uploads + someUpload, "https://GATE" + uploads + someUpload},
+	{"prefix like ours", "POST " + uploads, 202, "http://x/v2" + uploads + someUpload, "https://GATE" + uploads + someUpload},
+	{"blob after a commit", "PUT " + uploads + someUpload + "?digest=" + someDigest, 201, "http://x" + blobs + someDigest, "https://GATE" + blobs + someDigest},
+	{"manifest", "PUT /v2/team/app/manifests/one", 201, "http://x/v2/team/app/manifests/" + someDigest, "https://GATE/v2/team/app/manifests/" + someDigest},
+	{"status", "GET " + uploads + someUpload, 204, uploads + someUpload + "?_state=y", "https://GATE" + uploads + someUpload + "?_state=y"},
+	{"beside an error", "PATCH " + uploads + someUpload, 416, "http://x" + uploads + someUpload + "?_state=y", "https://GATE" + uploads + someUpload + "?_state=y"},
+	{"unknown parameters", "POST " + uploads, 202, uploads + someUpload + "?_state=x&from=a&next=https://evil.example", "https://GATE" + uploads + someUpload + "?_state=x"},
+	{"another repository", "POST " + uploads, 202, "/v2/secret/app/blobs/uploads/" + someUpload, ""},
+	{"another repository in between", "POST " + uploads, 202, "/v2/secret" + uploads + someUpload, "https://GATE" + uploads + someUpload},
+	{"a longer name", "POST " + uploads, 202, "/v2/x/team/app/blobs/uploads/" + someUpload, ""},
+	{"dots", "POST " + uploads, 202, "/v2/secret/../team/app/blobs/uploads/" + someUpload, "https://GATE" + uploads + someUpload},
+	{"escaped dots", "POST " + uploads, 202, "/v2/team/app/%2e%2e/blobs/uploads/" + someUpload, ""},
+	{"something else", "POST " + uploads, 202, "https://evil.example/login", ""},
+	{"no address at all", "POST " + uploads, 202, "http://[::1", ""},
+	{"script", "POST " + uploads, 202, "javascript:alert(1)", ""},
+	{"tags", "POST " + uploads, 202, "/v2/team/app/tags/list", ""},
+	{"storage", "GET " + blobs + someDigest, 307, "https://s3.example/x?sig=%2F", "https://s3.example/x?sig=%2F"},
+	{"storage at the registry", "GET " + blobs + someDigest, 307, "http://REGISTRY/x", ""},
+	{"storage at the gate", "GET " + blobs + someDigest, 307, "https://GATE/x", ""},
+	{"storage without a host", "GET " + blobs + someDigest, 307, "/x", ""},
+	{"storage in a file", "GET " + blobs + someDigest, 307, "file://x/etc/passwd", ""},
+}
+
+func TestLocation(t *testing.T) {
+	location, code := "", 0
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", location)
+		w.WriteHeader(code)
+	}, setup{})
+	names := strings.NewReplacer("GATE", g.host(), "REGISTRY", strings.TrimPrefix(g.registry.URL, "http://"))
+	for _, tt := range locationTests {
+		t.Run(tt.name, func(t *testing.T) {
+			location, code = names.Replace(tt.location), tt.status
+			method, path, _ := strings.Cut(tt.call, " ")
+			res, _, _ := g.do(t, call{method: method, path: path, auth: bearer("ann", everything)})
+			wantStatus := tt.status
+			if tt.want == "" {
+				wantStatus = 502
+			}
+			if got := res.Header.Get("Location"); res.StatusCode != wantStatus || got != names.Replace(tt.want) {
+				t.Errorf("%d %q, want %d %q", res.StatusCode, got, wantStatus, tt.want)
+			}
+		})
+	}
+}
+
+var linkTests = []struct{ path, link, want string }{
+	{"/v2/_catalog", `</v2/_catalog?last=b&n=2>; rel="next"`, `<https://GATE/v2/_catalog?last=b&n=2>; rel="next"`},
+	{"/v2/_catalog", `<http://10.0.0.7:5000/pre/v2/_catalog?n=2&last=team%2Fapp>; rel="next"`, `<https://GATE/v2/_catalog?last=team%2Fapp&n=2>; rel="next"`},
+	{"/v2/team/app/tags/list", `</v2/team/app/tags/list?n=2&last=v1.0>; rel="next"`, `<https://GATE/v2/team/app/tags/list?last=v1.0&n=2>; rel="next"`},
+	{"/v2/team/app/tags/list", `</v2/secret/app/tags/list?n=2>; rel="next"`, ""},
+	{"/v2/team/app/tags/list", `</v2/_catalog?n=2>; rel="next"`, ""},
+	{"/v2/team/app/tags/list", `nonsense`, ""},
+	{"/v2/team/app/referrers/" + someDigest, `</v2/team/app/referrers/` + someDigest + `?artifactType=a%2Fb&last=x>; rel="next"`, `<https://GATE/v2/team/app/referrers/` + someDigest + `?artifactType=a%2Fb&last=x>; rel="next"`},
+}
+
+func TestLink(t *testing.T) {
+	link := ""
+	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Link", link) }, setup{})
+	for _, tt := range linkTests {
+		link = tt.link
+		res, _, _ := g.do(t, call{path: tt.path, auth: bearer("ann", everything+" registry:catalog:*")})
+		want := strings.Replace(tt.want, "GATE", g.host(), 1)
+		if got := res.Header.Get("Link"); got != want || res.StatusCode == 200 != (want != "") {
+			t.Errorf("%s: %d %q, want %q", tt.link, res.StatusCode, got, want)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+var patternTests = []struct{ pattern, match, no string }{
+	{"", "a a/b a/b/c", ""},
+	{"**", "a a/b a/b/c", ""},
+	{"*", "a team-x", "a/b"},
+	{"team/*", "team/a team/a-b", "team team/a/b team-x/y ateam/a"},
+	{"team/**", "team/a team/a/b", "team teams/a"},
+	{"**/app", "a/app a/b/app", "app a/apps"},
+	{"a/**/z", "a/b/z a/b/c/z", "a/z a/bz"},
+	{"team-*/app", "team-x/app team-/app", "team/app team-x/y/app"},
+	{"a.b", "a.b", "axb"},
+	{"*/*", "a/b", "a a/b/c"},
+}
+
+func TestPattern(t *testing.T) {
+	for _, tt := range patternTests {
+		p, err := compile(tt.pattern)
+		if err != nil {
+			t.Fatalf("compile(%q): %v", tt.pattern, err)
+		}
+		for _, name := range strings.Fields(tt.match) {
+			if !p.match(name) {
+				t.Errorf("%q does not match %q", tt.pattern, name)
+			}
+		}
+		for _, name := range strings.Fields(tt.no) {
+			if p.match(name) {
+				t.Errorf("%q matches %q", tt.pattern, name)
+			}
+		}
+	}
+}
+
+var (
+	no = false
+
+	registries = map[string]upstream.Config{
+		"main": {Upstreams: []string{"http://127.0.0.1:1"}},
+		"hub":  {Upstreams: []string{"http://127.0.0.1:2"}},
+		"free": {Upstreams: []string{"http://127.0.0.1:3"}, Auth: upstream.Trust{Mode: upstream.ModeForward, Check: &no}},
+	}
+)
+
+func pools(t *testing.T, configs map[string]upstream.Config) map[string]*upstream.Pool {
+	t.Helper()
+	all := make(map[string]*upstream.Pool)
+	for name, c := range configs {
+		p, err := upstream.New(c, upstream.Options{Minter: mint})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = p
+	}
+	return all
+}
+
+func TestFind(t *testing.T) {
+	table, err := NewTable([]RouteConfig{
+		{Host: "Free.example", Registry: "free"},
+		{Host: "one.example", Repository: "hub/**", Registry: "hub"},
+		{Host: "one.example", Repository: "team/*", Registry: "main"},
+		{Host: "::1", Registry: "hub"},
+		{Repository: "any/*", Registry: "main"},
+	}, pools(t, registries))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ host, target, want string }{
+		{"free.example", "/v2/team/app/tags/list", "free"},
+		{"FREE.example:8443", "/v2/", "free"},
+		{"free.example", "/v2/_catalog", "free"},
+		{"one.example:443", "/v2/hub/library/alpine/tags/list", "hub"},
+		{"one.example", "/v2/team/app/tags/list", "main"},
+		{"one.example", "/v2/any/app/tags/list", "main"},
+		{"one.example", "/v2/other/app/tags/list", ""},
+		{"one.example", "/v2/", "hub"},
+		{"two.example", "/v2/team/app/tags/list", ""},
+		{"two.example", "/v2/any/app/tags/list", "main"},
+		{"[::1]:8443", "/v2/team/app/tags/list", "hub"},
+		{"[::1]", "/v2/team/app/tags/list", "hub"},
+		{"[::2]:8443", "/v2/team/app/tags/list", ""},
+	} {
+		req, err := oci.Parse("GET", tt.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := table.Find(tt.host, req)
+		got := ""
+		if err == nil {
+			got = r.Registry
+		} else if oci.AsError(err).Kind != oci.UnknownName {
+			t.Errorf("Find(%s, %s): %v", tt.host, tt.target, err)
+		}
+		if got != tt.want {
+			t.Errorf("Find(%s, %s) = %q, want %q", tt.host, tt.target, got, tt.want)
+		}
+	}
+}
+
+func TestOnlyRegistryNeedsNoRoute(t *testing.T) {
+	table, err := NewTable(nil, pools(t, map[string]upstream.Config{"main": registries["main"]}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, _ := oci.Parse("GET", "/v2/team/app/tags/list")
+	if r, err := table.Find("any", req); err != nil || r.Registry != "main" {
+		t.Errorf("Find() = %v, %v", r, err)
+	}
+}
+
+var validateTests = []struct {
+	name   string
+	routes []RouteConfig
+	want   string // of each problem, the path and some words; "" is none
+}{
+	{"none for several", nil, "there are 3 registries"},
+	{"no registry", []RouteConfig{{Host: "a"}}, "[0].registry: is missing"},
+	{"unknown registry", []RouteConfig{{Registry: "man"}}, `[0].registry: there is no registry "man"`},
+	{"port", []RouteConfig{{Host: "a:443", Registry: "main"}}, "[0].host: "},
+	{"scheme", []RouteConfig{{Host: "https://a", Registry: "main"}}, "[0].host: "},
+	{"address", []RouteConfig{{Host: "::1", Registry: "main"}}, ""},
+	{"upper case in a pattern", []RouteConfig{{Repository: "Team/*", Registry: "main"}}, "[0].repository: "},
+	{"stars beside text", []RouteConfig{{Repository: "team**", Registry: "main"}}, "[0].repository: ** must stand"},
+	{"slash at the end", []RouteConfig{{Repository: "team/", Registry: "main"}}, "[0].repository: it has an empty"},
+	{"never reached", []RouteConfig{{Registry: "main"}, {Host: "a", Registry: "hub"}}, "[1]: can never match, because routes[0]"},
+	{"same twice", []RouteConfig{{Repository: "a/*", Registry: "main"}, {Repository: "a/*", Registry: "hub"}}, "[1]: can never match"},
+	{"unchecked on a host of its own", []RouteConfig{{Host: "f", Registry: "free"}, {Registry: "main"}}, ""},
+	{"unchecked after another host", []RouteConfig{{Host: "a", Registry: "main"}, {Registry: "free"}}, ""},
+	{"unchecked in part", []RouteConfig{{Host: "f", Repository: "a/*", Registry: "free"}}, "[0].repository: registry \"free\" is not checked"},
+	{"unchecked on a shared host", []RouteConfig{{Host: "f", Repository: "a/*", Registry: "main"}, {Host: "F", Registry: "free"}}, "[1].host: registry \"free\" is not checked"},
+	{"unchecked after any host", []RouteConfig{{Repository: "a/*", Registry: "main"}, {Host: "f", Registry: "free"}}, "[1].host: registry \"free\" is not checked"},
+	{"unchecked after a part of a host", []RouteConfig{{Host: "a", Repository: "x/*", Registry: "main"}, {Registry: "free"}}, "[1].host: registry \"free\" is not checked"},
+}
+
+func TestValidateRoutes(t *testing.T) {
+	for _, tt := range validateTests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := ValidateRoutes(tt.routes, registries)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("ValidateRoutes: %v; want %s", err, tt.want)
+			}
+			if _, tableErr := NewTable(tt.routes, pools(t, registries)); (tableErr == nil) != (err == nil) {
+				t.Errorf("NewTable: %v, but ValidateRoutes: %v", tableErr, err)
+			}
+		})
+	}
+}
