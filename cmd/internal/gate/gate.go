@@ -9,6 +9,7 @@ package gate
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type Options struct {
 // Serve runs a gate until ctx is done, and then drains it. What is wrong with
 // the configuration is a *configs.Error with a line for each mistake.
 func Serve(ctx context.Context, o Options) error {
+	defer runtime.KeepAlive(pace())
 	file, err := configs.Load(o.Path)
 	if err != nil {
 		return err
