@@ -35,12 +35,6 @@ type Config struct {
 	// Files are the certificates of mode files; each host must be in one of
 	// them. They are read again within 5 s of a change.
 	Files []KeyPair `yaml:"files"`
-
-	// ACME is not there yet, and refused.
-	ACME map[string]string `yaml:"acme"`
-
-	// ClientCA is not there yet, and refused.
-	ClientCA string `yaml:"client_ca"`
 }
 
 // Internal configures the gate's own CA.
@@ -101,12 +95,6 @@ func (c Config) Validate() error {
 		if f.Cert == "" || f.Key == "" {
 			l.Addf(fmt.Sprintf("files[%d]", i), "needs both cert and key")
 		}
-	}
-	if c.ACME != nil {
-		l.Addf("acme", "is not there yet")
-	}
-	if c.ClientCA != "" {
-		l.Addf("client_ca", "is not there yet")
 	}
 	return l.Err()
 }

@@ -27,8 +27,8 @@ var validateTests = []struct {
 	},
 	{
 		name: "what comes later",
-		cfg:  Config{Hosts: []string{"a.example.com"}, Mode: "acme", ACME: map[string]string{"email": "a@example.com"}, ClientCA: "ca.pem"},
-		want: "mode: acme is not there yet: use internal, files or proxied\nacme: is not there yet\nclient_ca: is not there yet",
+		cfg:  Config{Hosts: []string{"a.example.com"}, Mode: "acme"},
+		want: "mode: acme is not there yet: use internal, files or proxied",
 	},
 	{
 		name: "unknown mode",
