@@ -66,12 +66,6 @@ type schema File
 
 func (*schema) Validate() error { return nil }
 
-// refused are keys that are there to be refused in words of their own.
-var refused = []string{
-	".tls.acme", ".tls.client_ca",
-	".auth.token.certificate", ".auth.token.key", ".auth.token.disable_legacy_key_id",
-}
-
 // The sample documents every key that there is: with its commented keys put in
 // it can be read, and each field of each Config stands in it.
 func TestSampleHasEveryKey(t *testing.T) {
@@ -84,10 +78,8 @@ func TestSampleHasEveryKey(t *testing.T) {
 	}
 	root, _ := parse(full, new(mistakes))
 	missing := absent(reflect.TypeFor[File](), []*node{root}, "")
-	slices.Sort(missing)
-	want := slices.Sorted(slices.Values(refused))
-	if !slices.Equal(missing, want) {
-		t.Errorf("regate.yaml has no %q, want it to have all but %q", missing, want)
+	if len(missing) > 0 {
+		t.Errorf("regate.yaml has no %q", missing)
 	}
 }
 

@@ -13,7 +13,11 @@ type hint struct {
 	say    string
 }
 
-const notYet = "is not there yet"
+const (
+	notYet  = "is not there yet"
+	ownRoot = "is docker_auth's. Here tokens are signed with keys that change every day, below a root that registries" +
+		" take as rootcertbundle: give them what `regate root` prints, or bring your own CA as root: {cert, key}"
+)
 
 // hints come from docker_auth's files, whose keys go to other places here, and
 // from keys that are planned.
@@ -23,6 +27,11 @@ var hints = []hint{
 	{"token", "registries", "unknown key; it belongs into auth"},
 	{"users", "registries", "unknown key; it belongs into auth"},
 	{"acl", "registries", "unknown key; it belongs into auth"},
+	{"certificate", "root_file", ownRoot},
+	{"key", "root_file", ownRoot},
+	{"disable_legacy_key_id", "root_file", "is docker_auth's. Tokens carry their certificate here, which every version of the registry takes: delete it"},
+	{"acme", "internal", notYet},
+	{"client_ca", "internal", notYet},
 	{"proxy_protocol", "trusted_proxies", notYet},
 	{"cors", "trusted_proxies", notYet},
 	{"balance", "upstreams", notYet},

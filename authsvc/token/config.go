@@ -40,12 +40,6 @@ type Config struct {
 	// RootFile is where the token root's certificate is written, for registries
 	// to take as rootcertbundle; default token-root.pem in state.path.
 	RootFile string `yaml:"root_file"`
-
-	// Certificate, Key and DisableLegacyKeyID are docker_auth's, and refused:
-	// they would pin registries to one key, or depend on their version.
-	Certificate        string `yaml:"certificate"`
-	Key                string `yaml:"key"`
-	DisableLegacyKeyID *bool  `yaml:"disable_legacy_key_id"`
 }
 
 // A Root is a CA of the operator's own: ECDSA P-256, for nothing but tokens.
@@ -84,7 +78,6 @@ func (c Config) Validate() error {
 		l.Addf("expiration", "%d is not between %d and %d seconds", c.Expiration, minExpiration, most)
 	}
 	c.checkRoot(&l)
-	c.checkForeign(&l)
 	return l.Err()
 }
 
@@ -111,19 +104,5 @@ func (c Config) checkRoot(l *problem.List) {
 		if in != "" && filepath.Clean(in) == filepath.Clean(c.RootFile) {
 			l.Addf("root_file", "is written by the gate, so it cannot be a file of root")
 		}
-	}
-}
-
-func (c Config) checkForeign(l *problem.List) {
-	const instead = "is docker_auth's. Here tokens are signed with keys that change every day, below a root that registries" +
-		" take as rootcertbundle: give them what `regate root` prints, or bring your own CA as root: {cert, key}"
-	if c.Certificate != "" {
-		l.Addf("certificate", instead)
-	}
-	if c.Key != "" {
-		l.Addf("key", instead)
-	}
-	if c.DisableLegacyKeyID != nil {
-		l.Addf("disable_legacy_key_id", "is docker_auth's. Tokens carry their certificate here, which every version of the registry takes: delete it")
 	}
 }

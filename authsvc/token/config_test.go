@@ -27,9 +27,7 @@ var configTests = []struct {
 	{"root without key", Config{Root: Root{Cert: "a"}}, "root.key: is missing"},
 	{"root without certificate", Config{Root: Root{Key: "a"}}, "root.cert: is missing"},
 	{"root file over the key", Config{Root: Root{"a", "k/b"}, RootFile: "./k/b"}, "root_file: is written by the gate"},
-	{"docker_auth's keys", Config{Certificate: "a", Key: "b", DisableLegacyKeyID: &yes},
-		"certificate: is docker_auth's\nkey: is docker_auth's\ndisable_legacy_key_id: is docker_auth's"},
-	{"all mistakes at once", Config{Issuer: " ", Expiration: 1, Key: "b"}, "issuer: \nexpiration: 1\nkey: "},
+	{"all mistakes at once", Config{Issuer: " ", Expiration: 1, Root: Root{Cert: "a"}}, "issuer: \nexpiration: 1\nroot.key: "},
 }
 
 func TestValidate(t *testing.T) {
