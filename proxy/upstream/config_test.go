@@ -1,0 +1,100 @@
+package upstream
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/authsvc/authn"
+)
+
+var (
+	yes, no = true, false
+	address = []string{"http://10.0.0.11:5000"}
+)
+
+var validateTests = []struct {
+	name string
+	c    Config
+	want []string // what each problem begins with
+}{
+	{"smallest", Config{Upstreams: address}, nil},
+	{"https", Config{Upstreams: []string{"https://registry.example"}, TLS: TLS{CA: "ca.pem", Cert: "c", Key: "k"}}, nil},
+	{"socket", Config{Upstreams: []string{"unix:///run/registry.sock"}}, nil},
+	{"prefix", Config{Upstreams: []string{"http://h/some/prefix/"}}, nil},
+	{"basic", Config{Upstreams: address, Auth: Trust{Mode: ModeBasic, Username: "u", Password: "p"}}, nil},
+	{"basic with a file", Config{Upstreams: address, Auth: Trust{Mode: ModeBasic, Username: "u", PasswordFile: "f"}}, nil},
+	{"token", Config{Upstreams: address, Auth: Trust{Mode: ModeToken, Issuer: "i", Service: "s"}}, nil},
+	{"forward", Config{Upstreams: address, Auth: Trust{Mode: ModeForward, Check: &no}}, nil},
+
+	{"nothing", Config{}, []string{"upstreams: is missing"}},
+	{"several", Config{Upstreams: []string{"http://a", "http://b"}}, []string{"upstreams: several upstreams of one registry are not there yet"}},
+	{"no scheme", Config{Upstreams: []string{"10.0.0.11:5000"}}, []string{"upstreams[0]: is no address"}},
+	{"host alone", Config{Upstreams: []string{"registry"}}, []string{"upstreams[0]: must begin with http://"}},
+	{"other scheme", Config{Upstreams: []string{"ftp://a"}}, []string{"upstreams[0]: must begin with http://"}},
+	{"no host", Config{Upstreams: []string{"http://:5000"}}, []string{"upstreams[0]: has no host"}},
+	{"user", Config{Upstreams: []string{"http://u:hunter2@a"}}, []string{"upstreams[0]: holds a user"}},
+	{"query", Config{Upstreams: []string{"http://a?x"}}, []string{"upstreams[0]: holds more"}},
+	{"escapes", Config{Upstreams: []string{"http://a/%2e%2e"}}, []string{"upstreams[0]: "}},
+	{"dots", Config{Upstreams: []string{"http://a/.."}}, []string{"upstreams[0]: the path may hold"}},
+	{"v2", Config{Upstreams: []string{"http://a/v2/"}}, []string{"upstreams[0]: ends before /v2/"}},
+	{"socket with two slashes", Config{Upstreams: []string{"unix://run/x"}}, []string{"upstreams[0]: a Unix socket"}},
+	{"TLS without https", Config{Upstreams: address, TLS: TLS{CA: "ca"}}, []string{"tls: is for an https upstream"}},
+	{"half a pair", Config{Upstreams: []string{"https://a"}, TLS: TLS{Cert: "c"}}, []string{"tls.key: is missing"}},
+	{"other half", Config{Upstreams: []string{"https://a"}, TLS: TLS{Key: "c"}}, []string{"tls.cert: is missing"}},
+	{"negative", Config{Upstreams: address, HeaderTimeout: -1, CommitTimeout: -1, ConnectTimeout: -1}, []string{"connect_timeout: ", "header_timeout: ", "commit_timeout: "}},
+	{"unknown mode", Config{Upstreams: address, Auth: Trust{Mode: "basci"}}, []string{`auth.mode: "basci" is none of`}},
+	{"basic alone", Config{Upstreams: address, Auth: Trust{Mode: ModeBasic}}, []string{"auth.username: is missing", "auth.password_file: is missing"}},
+	{"two passwords", Config{Upstreams: address, Auth: Trust{Mode: ModeBasic, Username: "u", Password: "p", PasswordFile: "f"}}, []string{"auth.password_file: is given beside"}},
+	{"token alone", Config{Upstreams: address, Auth: Trust{Mode: ModeToken}}, []string{"auth.issuer: is missing", "auth.service: is missing"}},
+	{"keys of other modes", Config{Upstreams: address, Auth: Trust{Username: "u", Password: "p", PasswordFile: "f", Issuer: "i", Service: "s", Check: &yes}},
+		[]string{"auth.username: has no meaning in mode none", "auth.password: ", "auth.password_file: ", "auth.issuer: ", "auth.service: ", "auth.check: "}},
+}
+
+func TestValidate(t *testing.T) {
+	for _, tt := range validateTests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			if err := tt.c.Validate(); err != nil {
+				got = strings.Split(err.Error(), "\n")
+			}
+			if len(got) != len(tt.want) {
+				t.Fatalf("problems %q, want %q", got, tt.want)
+			}
+			for i, want := range tt.want {
+				if !strings.HasPrefix(got[i], want) || strings.Contains(got[i], "hunter2") {
+					t.Errorf("problem %q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestShortFormOfTrust(t *testing.T) {
+	c := Config{Upstreams: address, Auth: Trust{Username: "left over"}}
+	if err := c.Auth.UnmarshalText([]byte("forward")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Validate(); err != nil || c.Auth.Mode != ModeForward || !c.Checked() {
+		t.Errorf("%+v: %v", c.Auth, err)
+	}
+}
+
+func TestPasswordFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	for text, want := range map[string]string{"secret\n": "secret", "secret": "secret", " a b \r\n": " a b ", "\n": ""} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Trust{PasswordFile: file}.password()
+		if got != authn.Secret(want) || (err != nil) != (want == "") {
+			t.Errorf("password() of %q = %q, %v", text, got.Reveal(), err)
+		}
+	}
+	_, err := New(Config{Upstreams: address, Auth: Trust{Mode: ModeBasic, Username: "u", PasswordFile: file + "x"}}, Options{})
+	if err == nil || !strings.Contains(fmt.Sprint(err), "password") {
+		t.Errorf("New() without the file: %v", err)
+	}
+}
