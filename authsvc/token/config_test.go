@@ -5,7 +5,6 @@ import (
 	"testing"
 )
 
-var yes = true
 
 var configTests = []struct {
 	name string

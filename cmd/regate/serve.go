@@ -14,7 +14,7 @@ func serveCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gate",
-		Long: `serve runs the gate until it gets SIGTERM or SIGINT. It then says 503 at /healthz, lets
+		Long: `serve runs the gate until it gets SIGTERM or SIGINT. It then says 503 at /readyz, lets
 running transfers finish (listen.grace, listen.drain), and ends; a second signal ends it at once.
 
 The configuration is read again when it or a file that it names changes, on SIGHUP, and by

@@ -20,7 +20,9 @@ func (p *process) admin() http.Handler {
 			return oci.Errorf(oci.Unsupported, "this address is read-only").With("Allow", "GET, HEAD")
 		}
 		switch r.URL.Path {
-		case "/healthz", "/readyz":
+		case "/healthz": // while it drains it is well, and must not be killed
+			return new(edge.Draining).ServeHealth(w, r)
+		case "/readyz":
 			return p.draining.ServeHealth(w, r)
 		case "/metrics":
 			measured.ServeHTTP(w, r)

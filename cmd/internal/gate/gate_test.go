@@ -204,14 +204,20 @@ func TestDrain(t *testing.T) {
 	}()
 	<-half
 	g.stop()
-	g.until("503 while draining", func() bool {
-		res, err := http.Get("http://" + g.Addrs["admin"] + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = res.Body.Close()
-		return res.StatusCode == 503
-	})
+	for address, want := range map[string]int{
+		"http://" + g.Addrs["admin"] + "/readyz":   503,
+		"https://" + g.Addrs["https"] + "/healthz": 503,
+		"http://" + g.Addrs["admin"] + "/healthz":  200,
+	} {
+		g.until(address+" while draining", func() bool {
+			res, err := g.https.Get(address)
+			if err != nil {
+				return false
+			}
+			_ = res.Body.Close()
+			return res.StatusCode == want
+		})
+	}
 	close(rest)
 	if body := <-got; body != "halfrest" {
 		t.Errorf("the running transfer ended as %q", body)
