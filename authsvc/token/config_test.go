@@ -5,7 +5,6 @@ import (
 	"testing"
 )
 
-
 var configTests = []struct {
 	name string
 	cfg  Config
