@@ -136,7 +136,6 @@ func (b *inbound) done(n int, err error) error {
 		return nil
 	}
 	b.ended = true
-	b.watch.off()
 	if err != nil && err != io.EOF && b.err == nil {
 		b.err = err
 	}
@@ -166,7 +165,8 @@ func (b *inbound) WriteTo(w io.Writer) (n int64, err error) {
 	}
 }
 
-// Close is for the transport, which calls it when it will read no more.
+// Close is for the transport, which calls it when it has read and written all,
+// or will do so no more. From then on, the endpoint's time-out counts.
 func (b *inbound) Close() error {
 	b.watch.close()
 	return nil

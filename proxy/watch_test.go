@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestWatch(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		steps func(*watch)
+		want  bool
+	}{
+		{"never on", func(*watch) { time.Sleep(time.Hour) }, false},
+		{"progress", func(w *watch) {
+			for range 10 {
+				w.on()
+				time.Sleep(59 * time.Second)
+			}
+		}, false},
+		{"no progress", func(w *watch) { w.on(); time.Sleep(61 * time.Second) }, true},
+		{"off in time", func(w *watch) { w.on(); time.Sleep(59 * time.Second); w.off(); time.Sleep(time.Hour) }, false},
+		{"closed in time", func(w *watch) { w.on(); time.Sleep(59 * time.Second); w.close(); time.Sleep(time.Hour) }, false},
+		{"on after close", func(w *watch) { w.close(); w.on(); time.Sleep(time.Hour) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ended := 0
+				w := newWatch(time.Minute, func() { ended++ })
+				tt.steps(w)
+				synctest.Wait()
+				if got := ended == 1; got != tt.want || ended > 1 {
+					t.Errorf("end was called %d times, want %v", ended, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A slow body is one byte, again and again.
+type slow struct {
+	pause time.Duration
+	left  int
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	s.left--
+	time.Sleep(s.pause)
+	p[0] = 'x'
+	return 1, nil
+}
+
+// sink is a registry that takes its time.
+type sink struct {
+	bytes.Buffer
+	pause time.Duration
+	sizes []int
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.sizes = append(s.sizes, len(p))
+	time.Sleep(s.pause)
+	return s.Buffer.Write(p)
+}
+
+func TestInbound(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		body      slow
+		sink      time.Duration
+		wantCause error
+		wantSizes []int
+	}{
+		{"slow client", slow{59 * time.Second, 3}, 0, nil, []int{1, 1, 1}},
+		{"stalled client", slow{61 * time.Second, 3}, 0, errClientStalled, nil},
+		{"slow registry", slow{0, 2}, 59 * time.Second, nil, []int{2}},
+		{"stalled registry", slow{0, 2}, 61 * time.Second, errRegistryStalled, nil},
+		{"many small pieces", slow{100 * time.Millisecond, 25}, 0, nil, []int{11, 11, 3}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var cause error
+				r := &http.Request{Body: io.NopCloser(&tt.body), ContentLength: -1}
+				b := newInbound(discard{}, r, time.Minute, func(err error) { cause = err })
+				to := &sink{pause: tt.sink}
+				n, err := b.WriteTo(to)
+				synctest.Wait()
+				if !errors.Is(cause, tt.wantCause) || (tt.wantCause == nil) != (cause == nil) {
+					t.Errorf("ended with %v, want %v", cause, tt.wantCause)
+				}
+				if tt.wantSizes != nil && (err != nil || int64(to.Len()) != n || !slices.Equal(to.sizes, tt.wantSizes)) {
+					t.Errorf("wrote %v, %v; want %v", to.sizes, err, tt.wantSizes)
+				}
+				if fault := b.failure(); (fault != nil) != (tt.wantCause == errClientStalled) {
+					t.Errorf("the client's fault: %v", fault)
+				}
+			})
+		})
+	}
+}
+
+// TestSlowClientIsNoStalledOne writes to a client that takes some bytes a
+// second: pieces must become small enough to be taken in time.
+func TestSlowClientIsNoStalledOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalled := false
+		w := &line{rate: 2 << 10}
+		c := client{w: w, watch: newWatch(time.Minute, func() { stalled = true }), step: firstStep}
+		for range 20 {
+			if err := c.write(make([]byte, 256<<10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.watch.close()
+		if stalled || w.taken != 20*256<<10 {
+			t.Errorf("stalled: %v, %d bytes taken", stalled, w.taken)
+		}
+		if w.largest > firstStep {
+			t.Errorf("a piece of %d bytes", w.largest)
+		}
+	})
+}
+
+// line is a client on a slow line.
+type line struct {
+	discard
+	rate, taken, largest int
+}
+
+func (l *line) Write(p []byte) (int, error) {
+	time.Sleep(time.Duration(len(p)) * time.Second / time.Duration(l.rate))
+	l.taken += len(p)
+	l.largest = max(l.largest, len(p))
+	return len(p), nil
+}
