@@ -106,9 +106,10 @@ func minter(issuer *token.Issuer) func(iss, service, subject string, access []oc
 	}
 }
 
-// run starts the probes of the pools, which end with the generation.
+// run starts the probes of the pools, which end with the generation, and with
+// the process.
 func (g *generation) run(p *process) {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(p.work)
 	g.stop = stop
 	for _, pool := range g.pools {
 		p.start(func() { pool.Run(ctx) })

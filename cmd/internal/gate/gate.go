@@ -77,12 +77,16 @@ type process struct {
 	httpsPort int // as it really is, should the configuration leave it to the system
 	draining  edge.Draining
 	board     switchboard
-	workers   sync.WaitGroup
+
+	work    context.Context // of all workers, those of the generations too
+	stop    context.CancelFunc
+	workers sync.WaitGroup
 }
 
 // open makes what the first generation needs.
 func open(ctx context.Context, o Options, file *configs.File) (_ *process, err error) {
 	p := &process{opts: o, first: file, passwords: password.NewPool(password.Options{})}
+	p.work, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.log, p.level = newLog(file.Log.Format, o.Log)
 	p.watch = configs.NewWatcher(p.log.Named("watch"))
 	p.meter = metrics.New(metrics.Build{Version: o.Version, Revision: revision()})
@@ -109,15 +113,13 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 // run serves until ctx is done, and then ends in order: first no new requests,
 // then the running ones, then what they needed.
 func (p *process) run(ctx context.Context, doors []door) error {
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer p.workers.Wait()
-	defer p.board.close() // its probes are workers, too
-	defer stop()
-	p.certs.Start(work)
-	p.start(func() { p.ring.Run(work) })
-	p.start(func() { p.revoked.Run(work) })
-	p.start(func() { p.followSignals(work) })
-	p.start(func() { p.watch.Run(work, func() { _ = p.reload(work) }) })
+	defer p.stop()
+	p.certs.Start(p.work)
+	p.start(func() { p.ring.Run(p.work) })
+	p.start(func() { p.revoked.Run(p.work) })
+	p.start(func() { p.followSignals(p.work) })
+	p.start(func() { p.watch.Run(p.work, func() { _ = p.reload(p.work) }) })
 
 	failed := make(chan error, len(doors))
 	for _, d := range doors {
@@ -146,6 +148,7 @@ func (p *process) start(work func()) {
 }
 
 func (p *process) close() {
+	p.stop()
 	p.board.close()
 	if p.certs != nil {
 		p.certs.Close()

@@ -255,3 +255,18 @@ func TestProxiedTrustsNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+// TestStopsBesideAnUncheckedRegistry: its probes go on until the gate ends.
+func TestStopsBesideAnUncheckedRegistry(t *testing.T) {
+	path := config(t, "http://127.0.0.1:1", "")
+	text, _ := os.ReadFile(path)
+	write(t, path, strings.Replace(string(text), `"]}}`, `"], auth: {mode: forward, check: false}}}`, 1))
+	g := start(t, path)
+	g.stop()
+	select {
+	case err := <-g.done:
+		g.done <- err
+	case <-time.After(patience):
+		t.Fatal("the gate does not stop")
+	}
+}

@@ -100,7 +100,12 @@ func startPlain(t *testing.T, config string) *running {
 		g.done <- Serve(ctx, Options{Path: config, Version: "test", Log: log, Reload: g.reload, Ready: func(f Facts) { ready <- f }})
 		_ = log.Close()
 	}()
-	t.Cleanup(func() { stop(); <-g.stopped() })
+	t.Cleanup(func() {
+		stop()
+		if !t.Failed() {
+			<-g.stopped()
+		}
+	})
 	select {
 	case g.Facts = <-ready:
 	case err := <-g.done:
