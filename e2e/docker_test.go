@@ -67,7 +67,7 @@ func (d docker) in(t testing.TB, home, stdin string, args ...string) string {
 func (d docker) importGolang(t testing.TB) {
 	t.Helper()
 	d.importTree(t, testbed.GolangTree(t), "golang:1.26-bookworm",
-		"-c", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local HOME=/tmp")
+		"-c", "ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local GOCACHE=/cache HOME=/tmp")
 }
 
 // importTree makes an image of a file tree.

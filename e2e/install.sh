@@ -11,9 +11,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$root/.tools/bin
 stamps=$root/.tools/stamps
 
-packages="apache2-utils buildah busybox-static containerd curl debootstrap gcc libc6-dev
-docker-compose docker-registry docker.io haproxy jq nginx openssl podman
-prometheus runc skopeo wrk"
+packages="apache2-utils buildah busybox-static containerd curl docker-compose
+docker-registry docker.io haproxy iproute2 nginx openssl podman prometheus runc
+skopeo wrk"
 
 # name  package@version
 programs="staticcheck honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -92,6 +92,8 @@ wanted() {
 command -v go >/dev/null || die "go is missing (see the README for the version)"
 mkdir -p "$bin" "$stamps"
 [ $# -gt 0 ] || install_packages
+# The image is built without a network, from the modules in the cache.
+[ $# -gt 0 ] || (cd "$root" && go mod download) || die "go mod download did not succeed"
 echo "$programs" | while read -r name source; do
 	wanted "$name" "$@" || continue
 	install_program "$name" "$source"

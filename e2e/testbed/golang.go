@@ -12,8 +12,8 @@ import (
 
 // GolangTree makes the file tree of an image that can stand in for Docker Hub's
 // golang, which no test may pull: busybox for a shell, this machine's Go and
-// authorities, and at /modules the root module's dependencies as a proxy, so that
-// a build inside needs no network.
+// authorities, at /modules the root module's dependencies as a proxy, so that a
+// build inside needs no network, and at /cache what was compiled here.
 func GolangTree(t testing.TB) string {
 	t.Helper()
 	dir := Dir(t)
@@ -38,6 +38,7 @@ func GolangTree(t testing.TB) string {
 	cp("/etc/ssl/certs", "etc/ssl/certs")
 	cp(goCommand(t, nil, "env", "GOROOT"), "usr/local/go")
 	downloadModules(t, filepath.Join(dir, "modules"))
+	buildCache(t, filepath.Join(dir, "cache"))
 	return dir
 }
 

@@ -17,6 +17,10 @@ import (
 // Patience bounds every wait for a server to come up or go down.
 const Patience = 30 * time.Second
 
+// logTail is how many lines of a log a failure shows: enough for the stacks of
+// a server that hangs.
+const logTail = 200
+
 // ports counts up from above the usual fixed ones, staying below those the
 // kernel gives to outgoing connections. The network namespace is ours alone, so
 // a port that was never handed out is free.
@@ -79,7 +83,7 @@ func Start(t testing.TB, c Command) *Process {
 	t.Cleanup(func() {
 		p.Stop(t)
 		if t.Failed() {
-			t.Logf("end of %s:\n%s", p.log, tail(p.Log(), 400))
+			t.Logf("end of %s:\n%s", p.log, tail(p.Log(), logTail))
 		}
 	})
 	return p
@@ -125,7 +129,7 @@ func (p *Process) Stop(t testing.TB) {
 func (p *Process) Await(t testing.TB, ready func() error) {
 	t.Helper()
 	await(t, ready, p.done, func() {
-		t.Fatalf("%s ended before it was ready:\n%s", p.name, tail(p.Log(), 400))
+		t.Fatalf("%s ended before it was ready:\n%s", p.name, tail(p.Log(), logTail))
 	})
 }
 
