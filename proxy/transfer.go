@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
 
@@ -52,7 +53,7 @@ func (a *answer) copy() error {
 	}
 	buf := pool.get()
 	defer pool.put(buf)
-	client := client{w: a.w, watch: a.watch, step: firstStep}
+	client := client{w: edge.Gather(a.w, a.r), watch: a.watch, step: firstStep}
 	control := http.NewResponseController(a.w)
 	if pool == large {
 		// The registry may need a while for the first byte.
@@ -92,7 +93,7 @@ func (a *answer) clientFailed(err error) error {
 // A client is written to in steps that a slow one can take in the time that a
 // watch allows: a write of 256 KiB on a line of 4 KiB/s would seem to stall.
 type client struct {
-	w     http.ResponseWriter
+	w     io.Writer
 	watch *watch
 	step  int
 }

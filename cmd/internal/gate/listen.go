@@ -106,8 +106,8 @@ func (p *process) secure(l net.Listener, s *http.Server) net.Listener {
 	if cfg == nil {
 		return trusting{l, p.first.Listen.Proxies()}
 	}
-	s.TLSConfig = cfg
-	return tls.NewListener(l, cfg)
+	s.TLSConfig, s.ConnContext = cfg, edge.GatherContext
+	return tls.NewListener(edge.GatherListener(l), cfg)
 }
 
 // trusting accepts connections from its networks only.
