@@ -23,7 +23,12 @@ func TestHostileRequestsOpenNothing(t *testing.T) {
 			t.Parallel()
 			h := newHeist(t, v)
 			for _, r := range h.requests() {
-				h.attempt(t, r)
+				h.attempt(t, r.method+" "+r.target, func() reply { return h.send(t, r, h.token) })
+			}
+			for _, target := range hostileTargets() {
+				if !strings.HasPrefix(target, "//") { // which no :path of our client can begin with
+					h.attempt(t, "HTTP/2 "+target, func() reply { return h.sendHTTP2(t, target, h.token) })
+				}
 			}
 			stolen := h.send(t, raw{method: "HEAD", target: "/v2/pub/a/blobs/" + h.layer}, h.token)
 			if stolen.status != 404 {
@@ -59,11 +64,10 @@ func newHeist(t *testing.T, v testbed.Version) *heist {
 }
 
 // attempt sends one request and looks at the answer and at what the registry did.
-func (h *heist) attempt(t *testing.T, r raw) {
+func (h *heist) attempt(t *testing.T, name string, send func() reply) {
 	t.Helper()
 	before := len(h.registry.Log())
-	got := h.send(t, r, h.token)
-	name := r.method + " " + r.target
+	got := send()
 	if strings.Contains(got.body, h.content) || strings.Contains(got.body, h.layer) {
 		t.Errorf("%s: answered with secret/a: %d %s", name, got.status, got.body)
 	}
@@ -80,6 +84,9 @@ func (h *heist) attempt(t *testing.T, r raw) {
 		if repo != "pub/a" {
 			t.Errorf("%s: the registry worked on %q", name, repo)
 		}
+	}
+	if got.status == http.StatusOK && got.body != "" {
+		t.Errorf("%s: served: %s", name, got.body)
 	}
 	if got.status == http.StatusCreated {
 		t.Errorf("%s: created something", name)

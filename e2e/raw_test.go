@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,25 @@ func (s *site) send(t testing.TB, r raw, token string) reply {
 	}
 	defer res.Body.Close()
 	body, _ := io.ReadAll(res.Body) // what came is what is looked at
+	return reply{res.StatusCode, res.Header, string(body)}
+}
+
+// sendHTTP2 sends a GET over HTTP/2 with the target as it is for :path.
+func (s *site) sendHTTP2(t testing.TB, target, token string) reply {
+	t.Helper()
+	res, err := s.gate.CA.HTTP().Do(&http.Request{
+		Method: "GET",
+		URL:    &url.URL{Scheme: "https", Host: s.gate.Host, Opaque: target},
+		Header: http.Header{"Authorization": {"Bearer " + token}},
+	})
+	if err != nil {
+		return reply{}
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Fatalf("%s answered with %s", target, res.Proto)
+	}
+	body, _ := io.ReadAll(res.Body)
 	return reply{res.StatusCode, res.Header, string(body)}
 }
 
