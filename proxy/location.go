@@ -34,13 +34,13 @@ func (a *answer) publicLocation(text string) (string, error) {
 // page of the same listing (RFC 8288; distribution-spec, "Listing Tags").
 func (a *answer) publicLink(text string) (string, error) {
 	target, params, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(text), "<"), ">")
-	if !ok {
+	if params = strings.ReplaceAll(params, " ", ""); !ok || params != `;rel="next"` && params != ";rel=next" {
 		return "", errForeignLink
 	}
 	target, err := a.public(target, func(req oci.Request) bool {
 		return req.Op == a.req.Op && req.Repo == a.req.Repo
 	})
-	return "<" + target + ">" + params, err
+	return "<" + target + `>; rel="next"`, err
 }
 
 // public reads a link and writes it for the public origin, if what it leads

@@ -2,8 +2,11 @@ package proxy
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/regate/regate/internal/oci"
 )
 
 // Each test is an answer with a Location. GATE in want stands for the public
@@ -76,6 +79,8 @@ var linkTests = []struct{ path, link, want string }{
 	{"/v2/team/app/tags/list", `</v2/secret/app/tags/list?n=2>; rel="next"`, ""},
 	{"/v2/team/app/tags/list", `</v2/_catalog?n=2>; rel="next"`, ""},
 	{"/v2/team/app/tags/list", `nonsense`, ""},
+	{"/v2/team/app/tags/list", `</v2/team/app/tags/list?n=2>; rel="next", <https://evil.example/>; rel="next"`, ""},
+	{"/v2/team/app/tags/list", `</v2/team/app/tags/list?n=2>;rel=next`, `<https://GATE/v2/team/app/tags/list?n=2>; rel="next"`},
 	{"/v2/team/app/referrers/" + someDigest, `</v2/team/app/referrers/` + someDigest + `?artifactType=a%2Fb&last=x>; rel="next"`, `<https://GATE/v2/team/app/referrers/` + someDigest + `?artifactType=a%2Fb&last=x>; rel="next"`},
 }
 
@@ -88,6 +93,47 @@ func TestLink(t *testing.T) {
 		want := strings.Replace(tt.want, "GATE", g.host(), 1)
 		if got := res.Header.Get("Link"); got != want || res.StatusCode == 200 != (want != "") {
 			t.Errorf("%s: %d %q, want %q", tt.link, res.StatusCode, got, want)
+		}
+	}
+}
+
+// FuzzPublic has a hostile registry: whatever it says, a client is led to the
+// same repository behind the gate, or nowhere.
+func FuzzPublic(f *testing.F) {
+	for _, tt := range locationTests {
+		f.Add(tt.location)
+	}
+	for _, tt := range linkTests {
+		f.Add(tt.link)
+	}
+	target, _ := url.Parse("http://10.0.0.7:5000" + uploads)
+	req, _ := oci.Parse("GET", "/v2/team/app/tags/list")
+	a := &answer{
+		exchange: exchange{req: req},
+		r:        &http.Request{Host: "gate.example"},
+		res:      &http.Response{Request: &http.Request{URL: target}},
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, err := a.publicLocation(text); err == nil {
+			checkPublic(t, text, got)
+		}
+		if got, err := a.publicLink(text); err == nil {
+			got, _, _ = strings.Cut(strings.TrimPrefix(got, "<"), ">")
+			checkPublic(t, text, got)
+		}
+	})
+}
+
+func checkPublic(t *testing.T, text, got string) {
+	t.Helper()
+	path, ok := strings.CutPrefix(got, "https://gate.example")
+	req, err := oci.Parse("GET", path)
+	if !ok || err != nil || req.Repo != "team/app" {
+		t.Errorf("%q became %q (%v)", text, got, err)
+	}
+	for i := range len(got) {
+		if got[i] <= ' ' || got[i] >= 0x7f || strings.IndexByte(`"<>\`, got[i]) >= 0 {
+			t.Errorf("%q became %q", text, got)
 		}
 	}
 }

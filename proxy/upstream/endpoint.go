@@ -90,8 +90,11 @@ func (e *Endpoint) RoundTrip(out *http.Request) (*http.Response, error) {
 		via = e.reads
 	}
 	res, err := via.RoundTrip(out)
-	if out.Context().Err() == nil { // a client that left says nothing about the server
-		e.down.Store(err != nil)
+	switch {
+	case err == nil:
+		e.down.Store(false)
+	case out.Body == nil && out.Context().Err() == nil: // else it may be the client's doing
+		e.down.Store(true)
 	}
 	return res, err
 }
