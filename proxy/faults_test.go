@@ -1,14 +1,12 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/regate/regate/proxy/upstream"
 )
@@ -274,156 +272,6 @@ func TestRegistryIsDown(t *testing.T) {
 	}
 }
 
-// hang never answers. It ends with the test.
-func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-
-func TestRegistryNeverAnswers(t *testing.T) {
-	t.Parallel()
-	for _, c := range []call{
-		{path: blobs + someDigest},
-		{method: "POST", path: uploads},
-		{method: "PUT", path: "/v2/team/app/manifests/x", body: strings.NewReader("{}")},
-		{method: "PATCH", path: uploads + someUpload, body: io.MultiReader(strings.NewReader("chunk"))},
-	} {
-		t.Run(c.method, func(t *testing.T) {
-			g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-				hang(w, r)
-			}, setup{config: upstream.Config{HeaderTimeout: 50 * time.Millisecond, CommitTimeout: 50 * time.Millisecond}})
-			c.auth = bearer("ann", everything)
-			res, body, _ := g.do(t, c)
-			if res == nil || res.StatusCode != 504 || body != unreachable504 {
-				t.Errorf("answer %v %s", res, body)
-			}
-		})
-	}
-}
-
-// impatient are limits for what is to stall.
-var impatient = Limits{Idle: time.Second, Linger: 100 * time.Millisecond}
-
-func TestRegistryStallsInMidBlob(t *testing.T) {
-	t.Parallel()
-	protocols(t, func(t *testing.T, http2 bool) {
-		g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", "100000")
-			_, _ = w.Write(make([]byte, 50000))
-			_ = http.NewResponseController(w).Flush()
-			hang(w, r)
-		}, setup{limits: impatient, http2: http2})
-		_, _, cut := g.do(t, call{path: blobs + someDigest, auth: bearer("ann", everything)})
-		if !cut {
-			t.Error("the answer did not break off")
-		}
-		checkLine(t, g, "warn", errStalled.Error())
-	})
-}
-
-func TestRegistryStallsInMidError(t *testing.T) {
-	t.Parallel()
-	g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", "100")
-		w.WriteHeader(400)
-		_ = http.NewResponseController(w).Flush()
-		hang(w, r)
-	}, setup{limits: impatient})
-	res, body, _ := g.do(t, call{path: blobs + someDigest, auth: bearer("ann", everything)})
-	if res.StatusCode != 504 || body != unreachable504 {
-		t.Errorf("answer %d %s", res.StatusCode, body)
-	}
-}
-
-func TestRegistryTakesNothing(t *testing.T) {
-	t.Parallel()
-	protocols(t, func(t *testing.T, http2 bool) {
-		end := make(chan struct{}) // a server does not see that a client left whose body it has not read
-		defer close(end)
-		g := newRig(t, func(http.ResponseWriter, *http.Request) { <-end }, setup{limits: impatient, http2: http2})
-		res, body, _ := g.do(t, call{
-			method: "PATCH", path: uploads + someUpload, auth: bearer("ann", everything),
-			body: io.LimitReader(zeros{}, 1<<30), // more than any socket holds
-		})
-		// A client of HTTP/1.1 may be too busy sending to read the answer.
-		if res != nil && (res.StatusCode != 504 || body != unreachable504) {
-			t.Errorf("answer %d %s", res.StatusCode, body)
-		}
-		checkLine(t, g, "warn", errRegistryStalled.Error())
-	})
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
-}
-
-func TestClientStopsSending(t *testing.T) {
-	t.Parallel()
-	for name, length := range map[string]string{"length": "Content-Length: 100000", "chunked": "Transfer-Encoding: chunked"} {
-		t.Run(name, func(t *testing.T) {
-			g := newRig(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, setup{limits: impatient})
-			c := g.dial(t)
-			fmt.Fprintf(c, "PATCH %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n%s\r\n\r\n2\r\nhi\r\n", uploads, someUpload, g.host(), bearer("ann", everything), length)
-			text, _ := io.ReadAll(c) // the gate closes it
-			if !bytes.Contains(text, []byte("400 Bad Request")) {
-				t.Errorf("answer %q", text)
-			}
-			checkLine(t, g, "info", errClientStalled.Error())
-		})
-	}
-}
-
-func TestClientStopsReading(t *testing.T) {
-	t.Parallel()
-	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(1<<30))
-		_, _ = io.CopyN(w, zeros{}, 1<<30)
-	}, setup{limits: impatient})
-	c := g.dial(t)
-	fmt.Fprintf(c, "GET %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", blobs, someDigest, g.host(), bearer("ann", everything))
-	if line := g.line(t); line["broken"] != true || line["level"] != "info" {
-		t.Errorf("logged %v", line)
-	}
-}
-
-func TestClientLeaves(t *testing.T) {
-	protocols(t, func(t *testing.T, http2 bool) {
-		arrived := make(chan struct{})
-		g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
-			close(arrived)
-			hang(w, r)
-		}, setup{http2: http2})
-		req, _ := http.NewRequestWithContext(t.Context(), "GET", g.URL+blobs+someDigest, nil)
-		req.Header.Set("Authorization", bearer("ann", everything))
-		go func() {
-			<-arrived
-			g.CloseClientConnections()
-		}()
-		if _, err := g.Client().Do(req); err == nil {
-			t.Error("an answer came")
-		}
-		if line := g.line(t); line["status"] != int64(499) || line["level"] != "info" {
-			t.Errorf("logged %v", line)
-		}
-	})
-}
-
-// TestUnwantedBodyEnds is about a client that announces a body and sends next
-// to none, to a registry that does not want it: the gate's server tries to
-// read it before it answers.
-func TestUnwantedBodyEnds(t *testing.T) {
-	g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		_ = http.NewResponseController(w).Flush()
-	}, setup{limits: Limits{Linger: 50 * time.Millisecond}})
-	code, _ := g.send(t, "PATCH "+uploads+someUpload+" HTTP/1.1\r\nHost: "+g.host()+"\r\nAuthorization: "+bearer("ann", everything)+"\r\nContent-Length: 1000\r\n\r\nhi")
-	if code != 413 {
-		t.Errorf("answer %d", code)
-	}
-}
-
 func TestChunkedManifestIsBounded(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		g := newRig(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -431,13 +279,13 @@ func TestChunkedManifestIsBounded(t *testing.T) {
 				t.Errorf("the registry got %d bytes and took them for all", n)
 			}
 		}, setup{http2: http2})
-		for _, tt := range []struct{ size, want int }{{maxManifest + 1, 413}, {maxManifest << 3, 413}} {
+		for _, size := range []int64{maxManifest + 1, maxManifest << 3} {
 			res, body, _ := g.do(t, call{
 				method: "PUT", path: "/v2/team/app/manifests/x", auth: bearer("ann", everything),
-				body: io.LimitReader(zeros{}, int64(tt.size)),
+				body: io.LimitReader(zeros{}, size),
 			})
-			if res != nil && res.StatusCode != tt.want {
-				t.Errorf("%d bytes: answer %d %s", tt.size, res.StatusCode, body)
+			if res != nil && res.StatusCode != 413 { // who is busy sending may not see it
+				t.Errorf("%d bytes: answer %d %s", size, res.StatusCode, body)
 			}
 		}
 	})

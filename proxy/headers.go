@@ -72,9 +72,9 @@ func toClient(name string) bool {
 	return strings.HasPrefix(name, "Oci-")
 }
 
-// setOwn sets the fields that the gate answers for. No cache between the gate and the client may keep
-// what only this client was granted; the client itself may keep a blob, which
-// never changes.
+// setOwn sets the fields that the gate answers for. No cache between the gate
+// and the client may keep what only this client was granted; the client itself
+// may keep a blob, which never changes.
 func setOwn(h http.Header, op oci.Op) {
 	h["Cache-Control"] = noStore
 	if op == oci.GetBlob {
