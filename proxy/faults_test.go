@@ -291,6 +291,27 @@ func TestChunkedManifestIsBounded(t *testing.T) {
 	})
 }
 
+// TestEarlyAnswer has a registry that answers before it has read much, while
+// the client still sends.
+func TestEarlyAnswer(t *testing.T) {
+	protocols(t, func(t *testing.T, http2 bool) {
+		g := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			_, _ = io.WriteString(w, `{"errors":[]}`)
+		}, setup{http2: http2})
+		for range 5 {
+			res, body, cut := g.do(t, call{
+				method: "PATCH", path: uploads + someUpload, auth: bearer("ann", everything),
+				body: io.LimitReader(zeros{}, 1<<30),
+			})
+			if res == nil && http2 || res != nil && (cut || res.StatusCode != 416 || body != `{"errors":[]}`) {
+				t.Errorf("answer %v %s", res, body) // over HTTP/1.1, who is busy sending may not see it
+			}
+		}
+	})
+}
+
 // TestPanicEndsOneRequest has an Authorizer that panics.
 func TestPanicEndsOneRequest(t *testing.T) {
 	g := newRig(t, echo, setup{})
