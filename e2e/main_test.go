@@ -3,6 +3,10 @@
 // Every test starts what it needs through testbed, drives it through client,
 // and asserts what the client printed, what the registry saw, and what the gate
 // logged. Nothing is skipped: what is missing fails with a sentence that says so.
+//
+//	make e2e                                                       everything
+//	go test -v -run 'TestMatrix/registry:3/token/docker' .         one cell, with bin/ as it is
+//	REGATE_BIN=/tmp/bin go test -v -run TestHostile .              another build of the gate
 package e2e
 
 import (
