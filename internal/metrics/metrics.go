@@ -52,7 +52,7 @@ func New(b Build) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(b),
 		m.requests.total, m.requests.took, m.requests.running,
-		m.transfers.running, m.transfers.bytes,
+		m.transfers.bytes,
 		m.tokens.issued, m.tokens.refused,
 		m.reloads.total, m.reloads.ok, m.reloads.last,
 	)

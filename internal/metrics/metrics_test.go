@@ -16,7 +16,7 @@ import (
 func used() *Metrics {
 	m := New(Build{Version: "1.2.3", Revision: "abc"})
 	m.ShowUpstreams(func() []Upstream {
-		return []Upstream{{"main", "10.0.0.1:5000", true}, {"main", "10.0.0.2:5000", false}}
+		return []Upstream{{"main", "10.0.0.1:5000", true, 7}, {"main", "10.0.0.2:5000", false, 0}}
 	})
 	m.ShowCertificates(func() []Certificate {
 		return []Certificate{{"a.example", time.Unix(1_900_000_000, 0)}, {"b.example", time.Time{}}}
@@ -27,8 +27,6 @@ func used() *Metrics {
 	m.Request("", 421, time.Millisecond)
 	m.Request("get_blob", 499, time.Second)
 	m.Request("get_blob", 0, time.Second)
-	m.Transfer(In)()
-	_ = m.Transfer(Out)
 	m.Bytes(Out, 1000)
 	m.Bytes(Out, -1)
 	m.Token("")
@@ -57,8 +55,8 @@ func TestMetrics(t *testing.T) {
 		`regate_requests_total{op="get_blob",status="499"} 1`,
 		`regate_requests_total{op="get_blob",status="none"} 1`,
 		`regate_request_duration_seconds_count{op="get_blob"} 4`,
-		`regate_transfers_in_flight{direction="in"} 0`,
-		`regate_transfers_in_flight{direction="out"} 1`,
+		`regate_upstream_requests_in_flight{endpoint="10.0.0.1:5000",registry="main"} 7`,
+		`regate_upstream_requests_in_flight{endpoint="10.0.0.2:5000",registry="main"} 0`,
 		`regate_transfer_bytes_total{direction="in"} 0`,
 		`regate_transfer_bytes_total{direction="out"} 1000`,
 		`regate_tokens_issued_total 1`,
@@ -100,12 +98,12 @@ func TestLint(t *testing.T) {
 
 func TestStatesAreAskedAtEachScrape(t *testing.T) {
 	m := New(Build{})
-	list := []Upstream{{"old", "a:1", true}}
+	list := []Upstream{{"old", "a:1", true, 0}}
 	m.ShowUpstreams(func() []Upstream { return list })
 	if got := scrape(t, m); !strings.Contains(got, `registry="old"`) {
 		t.Errorf("upstream is not shown:\n%s", got)
 	}
-	list = []Upstream{{"new", "a:1", true}}
+	list = []Upstream{{"new", "a:1", true, 0}}
 	if got := scrape(t, m); strings.Contains(got, `registry="old"`) || !strings.Contains(got, `registry="new"`) {
 		t.Errorf("what was shown is not the new state:\n%s", got)
 	}
@@ -114,7 +112,7 @@ func TestStatesAreAskedAtEachScrape(t *testing.T) {
 // TestBrokenStateHidesNoOther shows the same state twice, which is a mistake.
 func TestBrokenStateHidesNoOther(t *testing.T) {
 	m := New(Build{})
-	m.ShowUpstreams(func() []Upstream { return []Upstream{{"r", "a:1", true}, {"r", "a:1", true}} })
+	m.ShowUpstreams(func() []Upstream { return []Upstream{{"r", "a:1", true, 0}, {"r", "a:1", true, 0}} })
 	if got := scrape(t, m); !strings.Contains(got, "regate_build_info") {
 		t.Errorf("scrape:\n%s", got)
 	}

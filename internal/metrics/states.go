@@ -11,6 +11,7 @@ type Upstream struct {
 	Registry string // its name in the configuration
 	Endpoint string // host:port
 	Up       bool
+	Busy     int64 // requests that it is answering
 }
 
 // A Certificate is what the listener shows for one host.
@@ -27,6 +28,14 @@ func (m *Metrics) ShowUpstreams(now func() []Upstream) {
 		list: func(emit emitter) {
 			for _, u := range now() {
 				emit(number(u.Up), u.Registry, u.Endpoint)
+			}
+		},
+	})
+	m.register(states{
+		desc: desc("upstream_requests_in_flight", "Transfers and other requests that a server of a registry is answering.", "registry", "endpoint"),
+		list: func(emit emitter) {
+			for _, u := range now() {
+				emit(float64(u.Busy), u.Registry, u.Endpoint)
 			}
 		},
 	})

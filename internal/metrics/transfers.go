@@ -12,38 +12,18 @@ const (
 )
 
 // transfers are the bodies that are streamed.
-type transfers struct {
-	running *prometheus.GaugeVec
-	bytes   *prometheus.CounterVec
-}
+type transfers struct{ bytes *prometheus.CounterVec }
 
 func newTransfers() transfers {
-	label := []string{"direction"}
-	t := transfers{
-		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace,
-			Name:      "transfers_in_flight",
-			Help:      "Bodies that are being streamed, in from clients or out to them.",
-		}, label),
-		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace,
-			Name:      "transfer_bytes_total",
-			Help:      "Bytes of bodies, in from clients or out to them.",
-		}, label),
-	}
+	t := transfers{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace,
+		Name:      "transfer_bytes_total",
+		Help:      "Bytes of bodies, in from clients or out to them.",
+	}, []string{"direction"})}
 	for _, d := range []Direction{In, Out} { // so that they are there at 0
-		t.running.WithLabelValues(string(d))
 		t.bytes.WithLabelValues(string(d))
 	}
 	return t
-}
-
-// Transfer counts a body that begins to be streamed. The caller calls done
-// when it is over.
-func (t *transfers) Transfer(d Direction) (done func()) {
-	g := t.running.WithLabelValues(string(d))
-	g.Inc()
-	return g.Dec
 }
 
 // Bytes counts what was streamed.

@@ -128,7 +128,7 @@ func (g *generation) close() {
 func (g *generation) upstreams() (all []metrics.Upstream) {
 	for name, pool := range g.pools {
 		for _, s := range pool.States() {
-			all = append(all, metrics.Upstream{Registry: name, Endpoint: s.Upstream, Up: s.Up})
+			all = append(all, metrics.Upstream{Registry: name, Endpoint: s.Upstream, Up: s.Up, Busy: s.Busy})
 		}
 	}
 	return all

@@ -84,7 +84,10 @@ func (p *process) door(name string, l net.Listener, h http.Handler) door {
 func (p *process) server(name string, h http.Handler) *http.Server {
 	errorLog, _ := zap.NewStdLogAt(p.log.Named(name), zap.DebugLevel) // handshakes that fail are the internet's noise
 	return &http.Server{
-		Handler:           h,
+		Handler: h,
+		// Or `OPTIONS *` is answered before anybody has looked at it.
+		DisableGeneralOptionsHandler: true,
+
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
