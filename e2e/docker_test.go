@@ -24,6 +24,7 @@ func TestDockerfile(t *testing.T) {
 		}
 	})
 	t.Run("hardened", func(t *testing.T) { testHardened(t, d) })
+	t.Run("standalone", func(t *testing.T) { testStandaloneImage(t, d) })
 	t.Run("compose", func(t *testing.T) { testCompose(t, d) })
 }
 
@@ -41,6 +42,15 @@ func testHardened(t *testing.T, d docker) {
 	if got, err := crane.Pull("team/app:" + version); err != nil || got != digest {
 		t.Errorf("pull = %s, %v, want %s", got, err, digest)
 	}
+}
+
+// testStandaloneImage starts the other image with nothing but its defaults.
+func testStandaloneImage(t *testing.T, d docker) {
+	id := strings.TrimSpace(d.run(t, "run", "--detach", "--network", "host", "--cap-drop", "ALL", "regate-standalone"))
+	defer d.run(t, "rm", "--force", id)
+	eventually(t, "it is ready", func() bool {
+		return strings.Contains(d.run(t, "logs", id), "regate is ready on https://localhost:8443")
+	})
 }
 
 // docker is the command line with an engine of the test's own.

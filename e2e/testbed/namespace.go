@@ -54,7 +54,7 @@ func Main(m *testing.M) {
 // enter runs this binary again inside the namespaces and returns its status.
 func enter() int {
 	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "testbed: the end-to-end tests need root: dockerd and namespaces do")
+		fmt.Fprintln(os.Stderr, "testbed: the end-to-end tests need root, for dockerd and namespaces: run them so, or by go test -exec 'sudo -E'")
 		return 1
 	}
 	dir, err := os.MkdirTemp("", "regate-e2e-")
