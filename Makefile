@@ -34,7 +34,7 @@ install: ## install what the end-to-end tests run against
 
 e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
-	cd e2e && go test -count=1 -parallel 2 -timeout 30m ./...
+	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
 
 bench: build install ## what the gate costs, beside nginx and HAProxy; ten minutes on a quiet machine
 	cd e2e && go vet -tags bench ./bench && go test -tags bench -count=1 -timeout 20m -v ./bench
