@@ -27,11 +27,13 @@ func (b *bench) manifest(t *testing.T) {
 
 // blob is a large layer.
 func (b *bench) blob(t *testing.T) {
-	const size = 512 << 20
-	costs := b.compare(t, gibibytes(size), func(t testing.TB, s *server) {
+	const size, times = 512 << 20, 2
+	costs := b.compare(t, times*gibibytes(size), func(t testing.TB, s *server) {
 		c := b.dial(t, s)
 		defer c.Close()
-		c.ask(t, b.header("GET", repository+"blobs/"+digest(size), s, ""), 200)
+		for range times {
+			c.ask(t, b.header("GET", repository+"blobs/"+digest(size), s, ""), 200)
+		}
 	})
 	b.ratio("GET of a blob of 512 MiB, per GiB", "s", costs, 1.0)
 }
@@ -39,11 +41,18 @@ func (b *bench) blob(t *testing.T) {
 // upload is a layer on its way in: in chunks, as docker, buildah and crane send
 // it, and with its length, as containerd does.
 func (b *bench) upload(t *testing.T) {
-	const size = 256 << 20
-	costs := b.compare(t, gibibytes(size), func(t testing.TB, s *server) { b.push(t, s, size, true) })
-	b.ratio("upload of 256 MiB in chunks (docker), per GiB", "s", costs, 1.05)
-	costs = b.compare(t, gibibytes(size), func(t testing.TB, s *server) { b.push(t, s, size, false) })
-	b.ratio("upload of 256 MiB with its length (containerd), per GiB", "s", costs, 1.05)
+	const size, times = 256 << 20, 3
+	for _, way := range []struct {
+		name    string
+		chunked bool
+	}{{"in chunks (docker)", true}, {"with its length (containerd)", false}} {
+		costs := b.compare(t, times*gibibytes(size), func(t testing.TB, s *server) {
+			for range times {
+				b.push(t, s, size, way.chunked)
+			}
+		})
+		b.ratio("upload of 256 MiB "+way.name+", per GiB", "s", costs, 1.05)
+	}
 }
 
 // push uploads size bytes by POST, PATCH and PUT.
