@@ -117,6 +117,10 @@ func (c Config) validateHosts(l *problem.List) {
 
 func (c Config) validateMode(l *problem.List) {
 	mode := c.withDefaults().Mode
+	if c.Mode == "" {
+		l.Addf("mode", "is missing: write internal, files or proxied (acme will be the default, and is not there yet)")
+		return
+	}
 	switch mode {
 	case ModeACME:
 		l.Addf("mode", "acme is not there yet: use internal, files or proxied")

@@ -23,7 +23,7 @@ var validateTests = []struct {
 	{
 		name: "nothing",
 		want: "hosts: names no host: list the names under which clients reach the gate\n" +
-			"mode: acme is not there yet: use internal, files or proxied",
+			"mode: is missing: write internal, files or proxied (acme will be the default, and is not there yet)",
 	},
 	{
 		name: "what comes later",

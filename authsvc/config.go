@@ -26,8 +26,8 @@ func (c Config) Validate() error {
 	l.Under("token", c.Token.Validate())
 	l.Under("users", c.Users.Validate())
 	l.Under("acl", c.ACL.Validate())
-	if len(c.Users) == 0 {
-		l.Addf("users", "there is no user, so nobody could log in: add one with a password from `regate hash`")
+	if len(c.ACL) == 0 {
+		l.Warnf("acl", "there is no rule, so nothing is granted to anybody")
 	}
 	return l.Err()
 }

@@ -41,7 +41,7 @@ func lacking(g oci.Grant, needs []oci.Access) string {
 		who = "whoever is not logged in"
 	}
 	for _, n := range needs {
-		for _, act := range []oci.Actions{oci.Any, oci.Pull, oci.Push, oci.Delete} {
+		for _, act := range []oci.Actions{oci.Any, oci.Push, oci.Delete, oci.Pull} {
 			one := oci.Access{Type: n.Type, Name: n.Name, Actions: act}
 			if n.Actions&act != 0 && !g.Scope.Contains(one) {
 				return fmt.Sprintf("%s may not %s", who, deed(one))

@@ -14,12 +14,13 @@ import (
 type Login struct {
 	chain authn.Authenticator
 	known *password.Cache[authn.Identity]
-	pool  *password.Pool
+	decoy func(ctx context.Context, password string) error
 }
 
-// NewLogin puts a cache and a pool around chain.
-func NewLogin(chain authn.Authenticator, known *password.Cache[authn.Identity], pool *password.Pool) *Login {
-	return &Login{chain, known, pool}
+// NewLogin puts a cache before chain, and decoy behind it: what takes as long
+// as a comparison with a hash, for the accounts that nobody knows.
+func NewLogin(chain authn.Authenticator, known *password.Cache[authn.Identity], decoy func(ctx context.Context, password string) error) *Login {
+	return &Login{chain, known, decoy}
 }
 
 // Authenticate returns the identity behind c, or an error as authn.Authenticator
@@ -43,7 +44,7 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 
 // absent spends the time of a comparison on an account that nobody knows.
 func (l *Login) absent(ctx context.Context, c authn.Credentials, err error) error {
-	if busy := l.pool.Absent(ctx, c.Password.Reveal()); busy != nil {
+	if busy := l.decoy(ctx, c.Password.Reveal()); busy != nil {
 		return busy
 	}
 	return err

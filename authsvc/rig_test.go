@@ -84,12 +84,15 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 	pool := password.NewPool(password.Options{})
 	core, logs := observer.New(zap.DebugLevel)
 	r := &rig{logs: logs}
-	chain := append(authn.Chain{static.New(rigUsers(t), pool)}, more...)
+	users := static.New(rigUsers(t), pool)
+	chain := append(authn.Chain{users}, more...)
 	counted := authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
 		r.asked.Add(1)
 		return chain.Authenticate(ctx, c)
 	})
-	r.login = NewLogin(counted, password.NewCache[authn.Identity](cache.Options{}), pool)
+	r.login = NewLogin(counted, password.NewCache[authn.Identity](cache.Options{}), func(ctx context.Context, secret string) error {
+		return pool.Absent(ctx, users.Cost(), secret)
+	})
 	parts := token.Parts{Keys: ring, Revoked: revoked}
 	cfg := token.Config{Service: "registry.test"}
 	s := New(Parts{

@@ -2,6 +2,7 @@ package authsvc
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -34,7 +35,10 @@ type tokenBody struct {
 // send signs the token, and writes and logs it.
 func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted})
-	if err != nil {
+	switch {
+	case errors.Is(err, token.ErrTooLong):
+		return oci.Errorf(oci.BadRequest, "too much for one token: ask for fewer scopes at once").Because(err)
+	case err != nil:
 		return oci.Errorf(oci.Unavailable, "cannot sign tokens now").With("Retry-After", "5").Because(err)
 	}
 	edge.RecordFrom(r.Context()).TokenID = signed.ID
@@ -43,8 +47,9 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 		return err
 	}
 	s.log.Info("token issued",
-		zap.String("subject", a.id.Account), zap.String("client_id", a.ask.client), zap.Stringer("client", a.ask.cred.From),
-		zap.String("service", a.audience), zap.Stringer("wanted", a.ask.scope), zap.Stringer("granted", a.granted), zap.String("token", signed.ID))
+		zap.String("subject", a.id.Account), zap.String("client_id", clip(a.ask.client)), zap.Stringer("client", a.ask.cred.From),
+		zap.String("service", a.audience), zap.String("wanted", clip(a.ask.scope.String())), zap.String("granted", clip(a.granted.String())),
+		zap.String("token", signed.ID))
 
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -55,6 +60,15 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 	}
 	_, err = w.Write(body)
 	return err
+}
+
+// clip keeps what clients choose from filling a disk.
+func clip(s string) string {
+	const most = 1024
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
 }
 
 // ServeKeys answers with the keys that verify our tokens (RFC 7517), for

@@ -51,12 +51,13 @@ func New(p Parts) *Service {
 // and for when it cannot be told (429, 503).
 func (s *Service) ServeToken(w http.ResponseWriter, r *http.Request) error {
 	err := s.serveToken(w, r)
-	if err != nil {
+	switch {
+	case err == nil:
+		s.observe("")
+	case r.Context().Err() == nil: // whoever has left was not refused
 		s.observe(oci.AsError(err).Kind.String())
-		return err
 	}
-	s.observe("")
-	return nil
+	return err
 }
 
 func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {

@@ -209,6 +209,49 @@ func TestOneByteAMinute(t *testing.T) {
 	}
 }
 
+// TestTokenTooLong: asking again would not help, so it is no 503.
+func TestTokenTooLong(t *testing.T) {
+	r := newRig(t)
+	var scopes []string
+	for i := range 100 {
+		scopes = append(scopes, fmt.Sprintf("scope=repository:%s%d:pull", strings.Repeat("long-name/", 20), i))
+	}
+	if w, _ := r.ask(t, shown{method: "GET", query: strings.Join(scopes, "&"), basic: "admin:admin secret"}); w.Code != 400 {
+		t.Errorf("got %d %s, want 400", w.Code, w.Body)
+	}
+}
+
+func TestLogOfATokenIsBounded(t *testing.T) {
+	r := newRig(t)
+	r.ask(t, shown{method: "POST", body: "client_id=" + strings.Repeat("x", 60_000), basic: "dev:dev secret"})
+	for _, e := range r.logs.All() {
+		if line := fmt.Sprint(e.ContextMap()); len(line) > 8<<10 {
+			t.Errorf("a line of %d bytes: %.100s", len(line), line)
+		}
+	}
+	if r.logs.FilterMessage("token issued").Len() != 1 {
+		t.Error("no token was issued")
+	}
+}
+
+func TestWhoHasLeftWasNotRefused(t *testing.T) {
+	r := newRig(t, authn.Func(func(ctx context.Context, _ authn.Credentials) (authn.Identity, error) {
+		return authn.Identity{}, ctx.Err()
+	}))
+	r.refused.Store("nobody")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	defer func() {
+		if v := recover(); v != nil && v != http.ErrAbortHandler {
+			panic(v)
+		}
+		if got := r.refused.Load(); got != "nobody" {
+			t.Errorf("observed %q", got)
+		}
+	}()
+	r.handler.ServeHTTP(httptest.NewRecorder(), shown{method: "GET", basic: "eve:x"}.request().WithContext(gone))
+}
+
 func TestBodyTooLarge(t *testing.T) {
 	w, _ := newRig(t).ask(t, shown{method: "POST", body: strings.Repeat("a", 64<<10+1)})
 	if w.Code != 413 {

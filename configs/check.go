@@ -82,16 +82,32 @@ func (f *File) checkExposed(bad *problem.List, path string, c upstream.Config) {
 	}
 }
 
+// checkUsers: where the gate decides, somebody must be able to log in.
+func (f *File) checkUsers(bad *problem.List) {
+	for _, c := range f.Registries {
+		if c.Checked() && len(f.Auth.Users) == 0 {
+			bad.Addf("auth.users", "there is no user, so nobody could log in: add one with a password from `regate hash`")
+			return
+		}
+	}
+}
+
 // checkTokens keeps the tokens of clients and registries apart, and the key
 // that signs them from those that the world sees.
 func (f *File) checkTokens(bad *problem.List) {
 	clients := f.Auth.Token.WithDefaults()
+	known := make(map[[2]string]string)
 	for _, name := range f.registries() {
 		c := f.Registries[name]
 		if c.Auth.Mode != upstream.ModeToken {
 			continue
 		}
 		path := keyPath("registries", name) + ".auth"
+		audience := [2]string{c.Auth.Issuer, c.Auth.Service}
+		if other, twice := known[audience]; twice {
+			bad.Warnf(path+".service", "is that of registry %s as well, so a token for one of them opens the other", other)
+		}
+		known[audience] = name
 		if c.Auth.Issuer == clients.Issuer {
 			bad.Addf(path+".issuer", "%q is auth.token.issuer: a client's own token would open the registry without the gate", c.Auth.Issuer)
 		}

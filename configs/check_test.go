@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/regate/regate/internal/problem"
@@ -11,7 +12,7 @@ import (
 // minimal is a configuration to which sections are added.
 const minimal = `
 tls: {hosts: [registry.example.com], mode: internal}
-auth: {users: {"": {}}}
+auth: {users: {"": {}}, acl: [{match: {}, actions: [pull]}]}
 `
 
 var warningTests = []struct {
@@ -33,7 +34,30 @@ var warningTests = []struct {
 	{"public name without a certificate",
 		"registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nlisten: {public_url: \"https://r.example.org\"}",
 		"5: listen.public_url: r.example.org is none of tls.hosts, so whatever stands before the gate must have the certificate for it"},
+	{"one audience for two registries",
+		"registries:\n  a: {upstreams: [\"http://10.0.0.1\"], auth: &t {mode: token, issuer: i, service: s}}\n  b: {upstreams: [\"http://10.0.0.2\"], auth: *t}\nroutes: [{repository: a, registry: a}, {registry: b}]",
+		"5: registries.b.auth.service: is that of registry a as well, so a token for one of them opens the other"},
 	{"public port", "registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nlisten: {public_url: \"https://registry.example.com:8443\"}", ""},
+}
+
+// TestNoRuleIsWorthAWarning: a file that grants nothing is valid, and hardly meant.
+func TestNoRuleIsWorthAWarning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	write(t, path, strings.Replace(minimal, "[{match: {}, actions: [pull]}]", "[]", 1)+`registries: {a: {upstreams: ["http://10.0.0.11:5000"]}}`)
+	f, err := load(path, noEnv)
+	must(t, err)
+	if got := said(f.Warnings); !strings.Contains(got, "there is no rule") {
+		t.Errorf("warnings are %q", got)
+	}
+}
+
+// TestUncheckedRegistryNeedsNoUsers: whoever it knows logs in there.
+func TestUncheckedRegistryNeedsNoUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	write(t, path, "tls: {hosts: [registry.example.com], mode: internal}\nregistries: {a: {upstreams: [\"http://10.0.0.11:5000\"], auth: {mode: forward, check: false}}}\n")
+	if _, err := load(path, noEnv); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestWarnings(t *testing.T) {

@@ -86,6 +86,7 @@ func (f *File) Validate() error {
 	bad.Under("log", f.Log.Validate())
 	f.checkEntry(&bad)
 	f.checkRoutes(&bad)
+	f.checkUsers(&bad)
 	f.checkTokens(&bad)
 	return bad.Err()
 }

@@ -38,8 +38,7 @@ type Pool struct {
 	queue   int64
 	waiting atomic.Int64
 	flights cache.Flights[sum, struct{}]
-	highest atomic.Int64 // cost in use
-	nobody  string       // salt and digest of nobody's password
+	nobody  string // salt and digest of nobody's password
 }
 
 // NewPool returns a Pool. It has no goroutines that would need an end.
@@ -64,40 +63,22 @@ func (p *Pool) Compare(ctx context.Context, hash, password string) error {
 	return err
 }
 
-// Use tells the pool of a hash that it will be asked about, for Absent.
-func (p *Pool) Use(hash string) {
-	cost := int64(Cost(hash))
-	for {
-		old := p.highest.Load()
-		if cost <= old || p.highest.CompareAndSwap(old, cost) {
-			return
-		}
-	}
-}
-
-// Absent takes as long as Compare does with a wrong password and the most
-// expensive hash in use, so that nobody can tell from the time whether an
-// account exists. It returns nil in the end, or the error that kept it from
-// trying. If no hash is in use, there is nothing to imitate.
-func (p *Pool) Absent(ctx context.Context, password string) error {
-	hash := p.dummy()
-	if hash == "" {
+// Absent takes as long as Compare does with a wrong password and a hash of
+// this cost, so that nobody can tell from the time whether an account exists.
+// It returns nil in the end, or the error that kept it from trying. Cost 0
+// says that no hash is in use: there is nothing to imitate.
+func (p *Pool) Absent(ctx context.Context, cost int, password string) error {
+	if cost == 0 {
 		return nil
 	}
-	if err := p.Compare(ctx, hash, password); !errors.Is(err, authn.ErrWrongPassword) {
+	if err := p.Compare(ctx, p.dummy(cost), password); !errors.Is(err, authn.ErrWrongPassword) {
 		return err
 	}
 	return nil
 }
 
 // dummy is a hash that no password has. It costs nothing to make.
-func (p *Pool) dummy() string {
-	cost := p.highest.Load()
-	if cost == 0 {
-		return ""
-	}
-	return fmt.Sprintf("$2a$%02d$%s", cost, p.nobody)
-}
+func (p *Pool) dummy(cost int) string { return fmt.Sprintf("$2a$%02d$%s", cost, p.nobody) }
 
 func (p *Pool) compare(ctx context.Context, hash, password string) error {
 	if !Valid(hash) {

@@ -178,32 +178,26 @@ func TestEqualQuestionsShareOneComparison(t *testing.T) {
 	all.Wait()
 }
 
-func TestAbsentImitatesTheDearestHash(t *testing.T) {
-	p := NewPool(Options{})
-	if got := p.dummy(); got != "" {
-		t.Errorf("with no hash in use, the dummy is %q", got)
+func TestAbsentImitatesAHash(t *testing.T) {
+	p := NewPool(Options{Workers: 1, Queue: 1})
+	if got := Cost(p.dummy(7)); got != 7 {
+		t.Errorf("dummy %q has cost %d, want 7", p.dummy(7), got)
 	}
-	if err := p.Absent(t.Context(), "p"); err != nil {
+	if err := p.Absent(t.Context(), 4, "p"); err != nil {
 		t.Errorf("Absent() = %v", err)
 	}
-	for _, cost := range []int{5, 7, 4} {
-		p.Use(fmt.Sprintf("$2a$%02d$%s", cost, digest))
-	}
-	p.Use("no hash")
-	if got := Cost(p.dummy()); got != 7 {
-		t.Errorf("dummy %q has cost %d, want 7", p.dummy(), got)
-	}
-	if err := p.Absent(t.Context(), "p"); err != nil {
-		t.Errorf("Absent() = %v", err)
+	p.slots <- struct{}{} // whatever wants to compare is refused now
+	p.waiting.Add(1)
+	if err := p.Absent(t.Context(), 0, "p"); err != nil {
+		t.Errorf("Absent() with no hash in use = %v", err)
 	}
 }
 
 func TestAbsentWaitsAndIsRefusedAsCompareIs(t *testing.T) {
 	p := NewPool(Options{Workers: 1, Queue: 1})
-	p.Use(mustHash(t, "p", 4))
 	p.slots <- struct{}{}
 	p.waiting.Add(1)
-	if err := p.Absent(t.Context(), "p"); !errors.Is(err, authn.ErrBusy) {
+	if err := p.Absent(t.Context(), 4, "p"); !errors.Is(err, authn.ErrBusy) {
 		t.Errorf("Absent() with a full queue = %v", err)
 	}
 }

@@ -101,10 +101,12 @@ func (h *Hosts) Check(next http.Handler) http.Handler {
 	})
 }
 
+var errForeignHost = errors.New("not a name of tls.hosts with the port of listen.https, nor listen.public_url")
+
 func (h *Hosts) check(r *http.Request) error {
 	got, ok := parseHost(r.Host)
 	if !ok || !h.ports[got.port] || !h.has(got) {
-		return oci.Errorf(oci.Misdirected, "this host is not served here")
+		return oci.Errorf(oci.Misdirected, "this host is not served here").Because(errForeignHost)
 	}
 	if r.TLS != nil && r.TLS.ServerName != "" && !strings.EqualFold(r.TLS.ServerName, got.name) {
 		return oci.Errorf(oci.Misdirected, "host is not the one of the TLS handshake")

@@ -172,7 +172,7 @@ func (r *Ring) ExportRoot() (cert, key []byte, err error) {
 	return r.root.pem(), key, err
 }
 
-// Fingerprint is the SHA-256 of the root's certificate, as openssl prints it.
+// Fingerprint is "sha256:" and the hash of the root's certificate (its DER) in hex.
 func (r *Ring) Fingerprint() string { return r.root.fingerprint() }
 
 // JWKS is the set of the keys that tokens may be signed with now, for those

@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -165,7 +164,7 @@ func (r *root) keyPEM() ([]byte, error) {
 
 func (r *root) fingerprint() string {
 	sum := sha256.Sum256(r.cert.Raw)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
+	return fmt.Sprintf("sha256:%x", sum)
 }
 
 // id is short and enough to tell roots apart in the Store.

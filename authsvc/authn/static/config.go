@@ -28,8 +28,13 @@ type User struct {
 	AnyPassword bool `yaml:"any_password"`
 }
 
-// costly is the cost from which a comparison takes more than a second.
-const costly = 15
+// Each step of the cost doubles the time of a comparison, which is about 50 ms
+// at 10: seconds from costly on, and at more than mostCost so long that a few
+// logins would keep everybody else waiting.
+const (
+	costly   = 14
+	mostCost = 17
+)
 
 // Validate reports all mistakes.
 func (c Config) Validate() error {
@@ -68,9 +73,11 @@ func (u User) validate(account string) error {
 func checkHash(l *problem.List, hash string) {
 	switch {
 	case !password.Valid(hash):
-		l.Addf("password", "not a bcrypt hash ($2a$, $2b$ or $2y$, cost 04 to 31): make one with `regate hash`")
+		l.Addf("password", "not a bcrypt hash ($2a$, $2b$ or $2y$, cost 04 to 17): make one with `regate hash`")
+	case password.Cost(hash) > mostCost:
+		l.Addf("password", "cost %d keeps a core busy for minutes at each login, or for days: make one of 10 to 12 with `regate hash`", password.Cost(hash))
 	case password.Cost(hash) >= costly:
-		l.Warnf("password", "cost %d makes each login take seconds; 10 to 12 is usual", password.Cost(hash))
+		l.Warnf("password", "cost %d makes each login take a second or more; 10 to 12 is usual", password.Cost(hash))
 	}
 }
 

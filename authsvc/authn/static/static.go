@@ -18,6 +18,7 @@ import (
 type Users struct {
 	users map[string]user
 	pool  *password.Pool
+	cost  int // highest of all hashes
 }
 
 type user struct {
@@ -26,16 +27,18 @@ type user struct {
 	labels authn.Labels
 }
 
-// New returns the authenticator of the accounts in cfg, which is valid. It
-// tells the pool of their hashes.
+// New returns the authenticator of the accounts in cfg, which is valid.
 func New(cfg Config, pool *password.Pool) *Users {
-	u := &Users{make(map[string]user, len(cfg)), pool}
+	u := &Users{users: make(map[string]user, len(cfg)), pool: pool}
 	for account, c := range cfg {
 		u.users[account] = user{c.Password, c.AnyPassword, labels(c.Labels)}
-		pool.Use(c.Password)
+		u.cost = max(u.cost, password.Cost(c.Password))
 	}
 	return u
 }
+
+// Cost is the highest cost of a hash; 0 if there is none.
+func (u *Users) Cost() int { return u.cost }
 
 // labels are written by the operator, so a "*" in them is a wildcard.
 func labels(values map[string][]string) authn.Labels {
@@ -74,7 +77,7 @@ func (u *Users) check(ctx context.Context, known user, c authn.Credentials) erro
 		return authn.ErrWrongPassword
 	case c.Password == "":
 		// It takes its time, so that no password is not how to find accounts.
-		if err := u.pool.Absent(ctx, ""); err != nil {
+		if err := u.pool.Absent(ctx, u.cost, ""); err != nil {
 			return err
 		}
 		return authn.ErrWrongPassword
