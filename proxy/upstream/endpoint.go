@@ -81,6 +81,12 @@ func (e *Endpoint) Target(path, rawQuery string) *url.URL {
 	return &url.URL{Scheme: e.URL.Scheme, Host: e.URL.Host, Path: e.URL.Path + path, RawQuery: rawQuery}
 }
 
+// same reports whether both are at one address. All sockets share one URL, and
+// all paths of a server its name.
+func (e *Endpoint) same(other *Endpoint) bool {
+	return e.Name == other.Name && *e.URL == *other.URL
+}
+
 // RoundTrip sends out and returns the reply, whose body the caller closes.
 // Nothing but a read is ever sent twice, and that only if the connection had
 // been closed before anything came back.

@@ -42,6 +42,17 @@ func (p *Pool) closed() error {
 	return errUnproven
 }
 
+// Inherit makes p begin with what is known of its registry from old, the pool
+// of the generation before, which may be nil: a reload is no reason to close a
+// registry until the next probe. What is at another address, or was reached in
+// another mode, has shown nothing. It is to be called before Run.
+func (p *Pool) Inherit(old *Pool) {
+	if old == nil || p.checked || old.checked || !p.endpoint.same(old.endpoint) {
+		return
+	}
+	p.state.CompareAndSwap(unproven, old.state.Load())
+}
+
 // Run probes the registry now and from time to time until ctx is done. A
 // registry that the gate checks needs none of it: Run returns at once.
 func (p *Pool) Run(ctx context.Context) {

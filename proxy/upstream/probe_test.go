@@ -1,0 +1,66 @@
+package upstream
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// TestReloadKeepsRegistryOpen has two pools, one after the other, of which the
+// second has not probed yet.
+func TestReloadKeepsRegistryOpen(t *testing.T) {
+	free := Trust{Mode: ModeForward, Check: &no}
+	turnsAway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer turnsAway.Close()
+	letsIn := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer letsIn.Close()
+	at := func(address string, t Trust) *Config { return &Config{Upstreams: []string{address}, Auth: t} }
+	for _, tt := range []struct {
+		name     string
+		old      *Config // nil is a registry that is new
+		new      *Config
+		want     uint32
+		wantOpen bool
+	}{
+		{"unchanged", at(turnsAway.URL, free), at(turnsAway.URL, free), open, true},
+		{"other time-outs", at(turnsAway.URL, free), &Config{Upstreams: []string{turnsAway.URL + "/"}, Auth: free, HeaderTimeout: 1}, open, true},
+		{"open to the world", at(letsIn.URL, free), at(letsIn.URL, free), closed, false},
+		{"new", nil, at(turnsAway.URL, free), unproven, false},
+		{"moved", at(turnsAway.URL, free), at(letsIn.URL, free), unproven, false},
+		{"other prefix", at(turnsAway.URL, free), at(turnsAway.URL+"/x", free), unproven, false},
+		{"other socket", at("unix:///run/a", free), at("unix:///run/b", free), unproven, false},
+		{"checked before", at(turnsAway.URL, Trust{}), at(turnsAway.URL, free), unproven, false},
+		{"checked now", at(turnsAway.URL, free), at(turnsAway.URL, Trust{}), unproven, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var old *Pool
+			if tt.old != nil {
+				old = newPool(t, *tt.old, Options{})
+				// Those that cannot be asked stand for one that was, once.
+				if err := old.Probe(t.Context()); err != nil {
+					old.state.Store(open)
+				}
+			}
+			p := newPool(t, *tt.new, Options{})
+			p.Inherit(old)
+			if got := p.state.Load(); got != tt.want {
+				t.Errorf("state %d, want %d", got, tt.want)
+			}
+			if _, _, err := p.Pick(); (err == nil) != tt.wantOpen {
+				t.Errorf("Pick(): %v, want open %v", err, tt.wantOpen)
+			}
+		})
+	}
+}
+
+// TestInheritedStateIsNoNews wants a probe's own finding to stay.
+func TestInheritedStateIsNoNews(t *testing.T) {
+	c := Config{Upstreams: address, Auth: Trust{Mode: ModeForward, Check: &no}}
+	old, p := newPool(t, c, Options{}), newPool(t, c, Options{})
+	old.state.Store(open)
+	p.state.Store(closed)
+	p.Inherit(old)
+	if p.state.Load() != closed {
+		t.Error("what the probe has closed is open again")
+	}
+}
