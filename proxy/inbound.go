@@ -144,25 +144,10 @@ func (b *inbound) done(n int, err error) error {
 
 // WriteTo passes on a body of unknown length in large pieces; for one of known
 // length http.Transport lets the connection do that.
-func (b *inbound) WriteTo(w io.Writer) (n int64, err error) {
+func (b *inbound) WriteTo(w io.Writer) (int64, error) {
 	buf := large.get()
 	defer large.put(buf)
-	for {
-		got, readErr := b.Read(*buf)
-		if got > 0 {
-			put, err := w.Write((*buf)[:got])
-			n += int64(put)
-			if err != nil {
-				return n, err
-			}
-		}
-		if readErr == io.EOF {
-			return n, nil
-		}
-		if readErr != nil {
-			return n, readErr
-		}
-	}
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{b}, *buf)
 }
 
 // Close is for the transport, which calls it when it has read and written all,

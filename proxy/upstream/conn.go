@@ -73,24 +73,10 @@ const pieceSize = 256 << 10
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// ReadFrom implements io.ReaderFrom.
-func (c conn) ReadFrom(r io.Reader) (n int64, err error) {
+// ReadFrom implements io.ReaderFrom. Neither side may do the copying in its
+// own way.
+func (c conn) ReadFrom(r io.Reader) (int64, error) {
 	buf := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(buf)
-	for {
-		got, readErr := r.Read(buf[:])
-		if got > 0 {
-			put, err := c.Write(buf[:got])
-			n += int64(put)
-			if err != nil {
-				return n, err
-			}
-		}
-		if readErr == io.EOF {
-			return n, nil
-		}
-		if readErr != nil {
-			return n, readErr
-		}
-	}
+	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, struct{ io.Reader }{r}, buf[:])
 }
