@@ -36,7 +36,7 @@ e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
 	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
 
-bench: build install ## what the gate costs, beside nginx and HAProxy; ten minutes on a quiet machine
+bench: build install ## what the gate costs, beside nginx and HAProxy; five minutes on a quiet machine
 	cd e2e && go vet -tags bench ./bench && go test -tags bench -count=1 -timeout 20m -v ./bench
 
 fuzz: ## fuzz every target for SECONDS each, beyond its seeds

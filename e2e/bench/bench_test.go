@@ -12,7 +12,7 @@
 // It asserts only that the work was done; whether a number is good is for the
 // reader of the table. Lifetime: the test binary, in namespaces of its own.
 //
-//	make bench                                          all of it, about ten minutes
+//	make bench                                          all of it, about five minutes
 //	cd e2e && go test -tags bench -run 'TestBench/upload' -v ./bench   one part
 //	… -short                                            a look instead of a measurement
 package bench
@@ -56,6 +56,7 @@ type bench struct {
 	sink      *sink
 	gate      *server
 	servers   []*server // the gate first
+	uploaders []*server // those but for one of the two nginx, which take uploads alike
 	bearer    string    // for the gate
 	rounds    int
 }
@@ -89,7 +90,9 @@ func newBench(t *testing.T) *bench {
 	gate := b.startGate(t)
 	b.gate, b.bearer = gate.server, b.login(t, gate.server, account)
 	p := peer{cert: gate.cert, key: gate.key, upstream: b.sink.addr}
-	b.servers = []*server{b.gate, p.nginx(t, "off"), p.nginx(t, "on"), p.haproxy(t)}
+	off, on, haproxy := p.nginx(t, "off"), p.nginx(t, "on"), p.haproxy(t)
+	b.servers = []*server{b.gate, off, on, haproxy}
+	b.uploaders = []*server{b.gate, off, haproxy}
 	return b
 }
 

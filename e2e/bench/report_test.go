@@ -19,12 +19,15 @@ type report struct {
 // ratio adds what a unit of work cost the gate and its peers. nginx is the
 // better one of its two.
 func (p *report) ratio(what, unit string, costs map[string]time.Duration, most float64) {
-	gate, haproxy := costs["regate"], costs["HAProxy"]
-	nginx := min(costs["nginx, buffering off"], costs["nginx, buffering on"])
+	gate, nginx, haproxy := costs["regate"], costs["nginx, buffering off"], costs["HAProxy"]
+	both := in(unit, nginx)
+	if on, ok := costs["nginx, buffering on"]; ok {
+		both += " / " + in(unit, on)
+		nginx = min(nginx, on)
+	}
 	times := float64(gate) / float64(nginx)
-	p.compared = append(p.compared, fmt.Sprintf("| %s | %s | %s / %s | %s | **%.2f** × nginx, %.2f × HAProxy | ≤ %v × nginx%s |",
-		what, in(unit, gate), in(unit, costs["nginx, buffering off"]), in(unit, costs["nginx, buffering on"]), in(unit, haproxy),
-		times, float64(gate)/float64(haproxy), most, missed(times <= most)))
+	p.compared = append(p.compared, fmt.Sprintf("| %s | %s | %s | %s | **%.2f** × nginx, %.2f × HAProxy | ≤ %v × nginx%s |",
+		what, in(unit, gate), both, in(unit, haproxy), times, float64(gate)/float64(haproxy), most, missed(times <= most)))
 }
 
 // row adds a number that stands alone.

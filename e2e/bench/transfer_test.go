@@ -12,7 +12,7 @@ import (
 // cluster that looks for new images does.
 func (b *bench) manifest(t *testing.T) {
 	const clients, each = 16, 1500
-	costs := b.compare(t, clients*each, func(t testing.TB, s *server) {
+	costs := b.compare(t, b.servers, clients*each, func(t testing.TB, s *server) {
 		request := b.header("GET", repository+"manifests/latest", s, "Accept: application/vnd.oci.image.manifest.v1+json\r\n")
 		together(clients, func(int) {
 			c := b.dial(t, s)
@@ -28,7 +28,7 @@ func (b *bench) manifest(t *testing.T) {
 // blob is a large layer.
 func (b *bench) blob(t *testing.T) {
 	const size, times = 512 << 20, 2
-	costs := b.compare(t, times*gibibytes(size), func(t testing.TB, s *server) {
+	costs := b.compare(t, b.servers, times*gibibytes(size), func(t testing.TB, s *server) {
 		c := b.dial(t, s)
 		defer c.Close()
 		for range times {
@@ -46,7 +46,7 @@ func (b *bench) upload(t *testing.T) {
 		name    string
 		chunked bool
 	}{{"in chunks (docker)", true}, {"with its length (containerd)", false}} {
-		costs := b.compare(t, times*gibibytes(size), func(t testing.TB, s *server) {
+		costs := b.compare(t, b.uploaders, times*gibibytes(size), func(t testing.TB, s *server) {
 			for range times {
 				b.push(t, s, size, way.chunked)
 			}

@@ -94,20 +94,20 @@ func number(text string) int {
 	return n
 }
 
-// compare has all servers do the same work in turns, and returns the median
+// compare has the servers do the same work in turns, and returns the median
 // of what one unit of it cost each of them.
-func (b *bench) compare(t *testing.T, units float64, work func(testing.TB, *server)) map[string]time.Duration {
+func (b *bench) compare(t *testing.T, servers []*server, units float64, work func(testing.TB, *server)) map[string]time.Duration {
 	t.Helper()
 	costs := make(map[string][]time.Duration)
-	for _, s := range b.servers { // connections and caches become warm
+	for _, s := range servers { // connections and caches become warm
 		work(t, s)
 	}
 	for round := range b.rounds {
-		for _, s := range b.servers {
+		for _, s := range servers {
 			cost := s.spent(t, func() { work(t, s) })
 			costs[s.name] = append(costs[s.name], time.Duration(float64(cost)/units))
 		}
-		t.Logf("round %d: %s", round+1, last(b.servers, costs))
+		t.Logf("round %d: %s", round+1, last(servers, costs))
 	}
 	medians := make(map[string]time.Duration)
 	for name, all := range costs {
