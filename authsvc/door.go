@@ -20,7 +20,7 @@ func NewDoor(tokens *token.Verifier) *Door { return &Door{tokens} }
 // error is an *oci.Refusal: without a reason if nothing was shown that the
 // gate understands, invalid_token, or insufficient_scope.
 func (d *Door) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
-	scheme, bearer, _ := strings.Cut(shown.Authorization, " ")
+	scheme, bearer, _ := strings.Cut(shown.Authorization.Reveal(), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: "authentication required"}
 	}

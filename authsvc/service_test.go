@@ -122,7 +122,7 @@ func TestTokenOpensTheDoor(t *testing.T) {
 		{"no token", "Bearer", nil, oci.InvalidToken, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			grant, err := r.door.Authorize(t.Context(), oci.Shown{Authorization: tt.header}, tt.needs)
+			grant, err := r.door.Authorize(t.Context(), oci.Shown{Authorization: oci.NewSecret(tt.header)}, tt.needs)
 			if tt.ok {
 				if err != nil || grant.Subject != "dev" || grant.ID == "" {
 					t.Errorf("Authorize() = %v, %v", grant, err)

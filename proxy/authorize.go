@@ -26,7 +26,7 @@ type Authorizer interface {
 // push (protocol.md 4.3).
 func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci.Grant, oci.Request, error) {
 	if !route.Pool.Checked() {
-		return oci.Grant{}, req, nil
+		return oci.Grant{Unchecked: shown(r).Authorization}, req, nil
 	}
 	if req.From != "" && !g.routes.reaches(r.Host, req.From, route) {
 		req = req.WithoutMount()
@@ -44,7 +44,7 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 
 // shown is what a request shows of who sends it.
 func shown(r *http.Request) oci.Shown {
-	s := oci.Shown{Authorization: r.Header.Get("Authorization"), From: edge.Client(r)}
+	s := oci.Shown{Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r)}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		s.Certificate = r.TLS.VerifiedChains[0][0]
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // toRegistry has the header fields of a client that a registry may see; any
-// other is dropped (protocol.md 4.7). Authorization is left to the
-// endpoint's Credential.
+// other is dropped (protocol.md 4.7). Authorization is none of them: what a
+// registry is shown, the endpoint's Credential says.
 //
 // Expect passes, so that a body is not sent before the registry wants it. Of
 // the rest, Upgrade would make a registry open a raw channel, X-Forwarded-* and
@@ -19,7 +19,6 @@ import (
 var toRegistry = [...]string{
 	"Accept",
 	"Accept-Encoding",
-	"Authorization",
 	"Content-Range",
 	"Content-Type",
 	"Expect",

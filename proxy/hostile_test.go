@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy/upstream"
 )
 
 // send writes a request as no client would, and returns the status; 0 if the
@@ -281,5 +282,31 @@ func TestExpectContinue(t *testing.T) {
 				t.Errorf("answer %q", rest)
 			}
 		}
+	}
+}
+
+// keep is a Credential that somebody has yet to write.
+type keep struct{}
+
+func (keep) Set(*http.Request, oci.Grant, []oci.Access) error { return nil }
+
+// TestCredentialIsNotForwardedByDefault wants the client's credential to
+// reach a registry only if something sends it there.
+func TestCredentialIsNotForwardedByDefault(t *testing.T) {
+	for name, config := range map[string]upstream.Config{"checked": {}, "unchecked": unchecked} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, judge, setup{config: config})
+			ep, done, err := g.gateway.routes.routes[0].Pool.Pick()
+			if err != nil {
+				t.Fatal(err)
+			}
+			done()
+			ep.Credential = keep{}
+			g.forget()
+			g.do(t, call{path: blobs + someDigest, auth: bearer("ann", everything)})
+			if got := g.last(t).Header["Authorization"]; got != nil {
+				t.Errorf("the registry was shown %q", got)
+			}
+		})
 	}
 }

@@ -35,10 +35,10 @@ func bearer(subject, scope string) string { return "Bearer " + subject + "|" + s
 type testAuth struct{}
 
 func (testAuth) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
-	if shown.Authorization == "" {
+	if shown.Authorization.Reveal() == "" {
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: "authentication required"}
 	}
-	text, _ := strings.CutPrefix(shown.Authorization, "Bearer ")
+	text, _ := strings.CutPrefix(shown.Authorization.Reveal(), "Bearer ")
 	subject, scopes, ok := strings.Cut(text, "|")
 	if subject == "panic" {
 		panic("in the tests")
@@ -50,7 +50,7 @@ func (testAuth) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access
 	if err != nil || !ok {
 		return oci.Grant{}, &oci.Refusal{Reason: oci.InvalidToken, Msg: "invalid token", Err: errors.New("garbled")}
 	}
-	g := oci.Grant{Subject: subject, Scope: scope, ID: "id-of-" + subject, Bearer: text}
+	g := oci.Grant{Subject: subject, Scope: scope, ID: "id-of-" + subject, Bearer: oci.NewSecret(text)}
 	if !g.Covers(needs) {
 		return oci.Grant{}, &oci.Refusal{Reason: oci.InsufficientScope, Msg: "no rule allows this"}
 	}
@@ -76,6 +76,7 @@ type setup struct {
 type rig struct {
 	*httptest.Server
 	registry *httptest.Server
+	gateway  *Gateway
 	logs     *observer.ObservedLogs
 
 	mu   sync.Mutex // guards seen
@@ -101,9 +102,9 @@ func newRig(t testing.TB, registry http.HandlerFunc, s setup) *rig {
 
 	core, logs := observer.New(zapcore.InfoLevel)
 	g.logs = logs
-	gateway := newGateway(t, configs, s)
+	g.gateway = newGateway(t, configs, s)
 	g.Server = httptest.NewUnstartedServer(edge.Stack(
-		edge.Handler(gateway.Serve), edge.Log(zap.New(core), nil), edge.Recover, edge.Clients(nil)))
+		edge.Handler(g.gateway.Serve), edge.Log(zap.New(core), nil), edge.Recover, edge.Clients(nil)))
 	g.Config.DisableGeneralOptionsHandler = true
 	g.EnableHTTP2 = s.http2
 	g.StartTLS()

@@ -33,7 +33,7 @@ func refused(t *testing.T, v *Verifier, text, want string) {
 	if !strings.Contains(err.Error(), want) {
 		t.Errorf("Verify = %v, want an error with %q", err, want)
 	}
-	if g.Subject != "" || g.Scope != nil || g.Bearer != "" {
+	if g.Subject != "" || g.Scope != nil || g.Bearer.Reveal() != "" {
 		t.Errorf("a grant came with the refusal: %v", g)
 	}
 }

@@ -126,7 +126,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: Verify(%s) = %v", how, s.Text, err)
 			}
-			want := oci.Grant{Subject: c.Subject, Scope: oci.NewScope(c.Scope...), Expires: s.Expires, ID: s.ID, Bearer: s.Text}
+			want := oci.Grant{Subject: c.Subject, Scope: oci.NewScope(c.Scope...), Expires: s.Expires, ID: s.ID, Bearer: oci.NewSecret(s.Text)}
 			if !reflect.DeepEqual(g, want) {
 				t.Errorf("%s: grant = %v, %s; want %v, %s", how, g, g.ID, want, want.ID)
 			}

@@ -67,7 +67,7 @@ func (v *Verifier) Verify(text string) (oci.Grant, error) {
 	if !hit && len(text) <= maxRemembered {
 		v.known.SetUntil(id, t, t.grant.Expires.Add(leeway))
 	}
-	t.grant.Bearer = text
+	t.grant.Bearer = oci.NewSecret(text)
 	return t.grant, nil
 }
 

@@ -9,7 +9,7 @@ import (
 
 // Shown is what a request shows of who sends it.
 type Shown struct {
-	Authorization string            // the header; "" if there is none
+	Authorization Secret            // the header; empty if there is none
 	Certificate   *x509.Certificate // of the client, verified; nil if there is none
 	From          netip.Addr
 }
@@ -20,13 +20,17 @@ type Grant struct {
 	Scope   Scope
 	Expires time.Time
 	ID      string // of the token, to find it in the log
-	Bearer  string // the token itself, if one was shown; a secret
+	Bearer  Secret // the token itself, if one was shown
+
+	// Unchecked is the Authorization header of a request that nobody has
+	// checked, because only the registry can. Such a grant has nothing else.
+	Unchecked Secret
 }
 
 // Covers reports whether the grant is enough for needs.
 func (g Grant) Covers(needs []Access) bool { return g.Scope.Contains(needs...) }
 
-// Format prints a grant in every verb without the token.
+// Format prints a grant as a sentence, whatever the verb.
 func (g Grant) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%s may %s until %s", g.Subject, g.Scope, g.Expires.Format(time.RFC3339))
 }

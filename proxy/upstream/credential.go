@@ -9,9 +9,9 @@ import (
 
 // A Credential is what the gate shows to a registry.
 //
-// The Authorization header of out is the client's own when Set is called, and
-// what the registry shall see when it returns; without an implementation that
-// says so, the client's never stays. Needs is what the registry will ask for,
+// Out has no Authorization header when Set is called, and the one that the
+// registry shall see when it returns: what the client showed is in the grant
+// alone, and stays there unless an implementation takes it out. Needs is what the registry will ask for,
 // which can be more than the client was granted: who may push may cancel an
 // upload, for which distribution wants "delete". An error means that nothing
 // may be sent. Calls may overlap.
@@ -24,10 +24,7 @@ const authorization = "Authorization"
 // none is for a registry that trusts its network.
 type none struct{}
 
-func (none) Set(out *http.Request, _ oci.Grant, _ []oci.Access) error {
-	out.Header.Del(authorization)
-	return nil
-}
+func (none) Set(*http.Request, oci.Grant, []oci.Access) error { return nil }
 
 // basic is for a registry that knows the gate as one of its users.
 type basic struct{ header string }
@@ -55,10 +52,11 @@ func (m minted) Set(out *http.Request, grant oci.Grant, needs []oci.Access) erro
 type forwarded struct{ minted }
 
 func (f forwarded) Set(out *http.Request, grant oci.Grant, needs []oci.Access) error {
-	if grant.Bearer == "" || !grant.Covers(needs) {
+	token := grant.Bearer.Reveal()
+	if token == "" || !grant.Covers(needs) {
 		return f.minted.Set(out, grant, needs)
 	}
-	out.Header.Set(authorization, "Bearer "+grant.Bearer)
+	out.Header.Set(authorization, "Bearer "+token)
 	return nil
 }
 
@@ -66,4 +64,9 @@ func (f forwarded) Set(out *http.Request, grant oci.Grant, needs []oci.Access) e
 // the client shows is for it to judge.
 type unchecked struct{}
 
-func (unchecked) Set(*http.Request, oci.Grant, []oci.Access) error { return nil }
+func (unchecked) Set(out *http.Request, grant oci.Grant, _ []oci.Access) error {
+	if header := grant.Unchecked.Reveal(); header != "" {
+		out.Header.Set(authorization, header)
+	}
+	return nil
+}

@@ -230,8 +230,8 @@ func TestCredentials(t *testing.T) {
 		return fmt.Sprintf("%s/%s/%s/%v", issuer, service, subject, access), nil
 	})}
 	pull := []oci.Access{{Type: oci.Repository, Name: "a", Actions: oci.Pull}}
-	grant := oci.Grant{Subject: "ann", Scope: oci.NewScope(pull...), Bearer: "clients-own"}
-	const own = "Basic clients-own"
+	grant := oci.Grant{Subject: "ann", Scope: oci.NewScope(pull...), Bearer: oci.NewSecret("clients-own")}
+	strange := oci.Grant{Unchecked: oci.NewSecret("Basic clients-own")}
 	for _, tt := range []struct {
 		name  string
 		trust Trust
@@ -247,13 +247,16 @@ func TestCredentials(t *testing.T) {
 		{"forward", Trust{Mode: ModeForward}, grant, oci.Pull, "Bearer clients-own"},
 		{"forward of more than was granted", Trust{Mode: ModeForward}, grant, oci.Delete, "Bearer regate/clients/ann/[repository:a:delete]"},
 		{"forward without a token", Trust{Mode: ModeForward}, oci.Grant{Subject: "ann", Scope: grant.Scope}, oci.Pull, "Bearer regate/clients/ann/[repository:a:pull]"},
-		{"unchecked", Trust{Mode: ModeForward, Check: &no}, oci.Grant{}, oci.Pull, own},
+		{"unchecked", Trust{Mode: ModeForward, Check: &no}, strange, oci.Pull, "Basic clients-own"},
+		{"unchecked stranger", Trust{Mode: ModeForward, Check: &no}, oci.Grant{Unchecked: oci.NewSecret("")}, oci.Pull, "-"},
+		{"forward of what is unchecked", Trust{Mode: ModeForward}, strange, oci.Pull, "Bearer regate/clients//[repository:a:pull]"},
+		{"none for what is unchecked", Trust{}, strange, oci.Pull, "-"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPool(t, Config{Upstreams: address, Auth: tt.trust}, o)
 			mints = 0
 			for range 3 {
-				out := &http.Request{Header: http.Header{"Authorization": {own}}}
+				out := &http.Request{Header: http.Header{}}
 				err := p.endpoint.Credential.Set(out, tt.grant, []oci.Access{{Type: oci.Repository, Name: "a", Actions: tt.needs}})
 				if (err != nil) != (tt.want == "") {
 					t.Fatal(err)
