@@ -30,7 +30,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) er
 	defer body.finish(g.limits.Linger)
 
 	if err := x.ep.Credential.Set(out, x.grant, x.req.UpstreamNeeds()); err != nil {
-		return oci.Errorf(oci.Unavailable, "registry unavailable").Because(err)
+		return unavailable(err)
 	}
 	res, err := x.ep.RoundTrip(out)
 	if err != nil {

@@ -28,6 +28,7 @@ var serveTests = []struct {
 	mode          string // of the registry; "" is none
 	wantStatus    int
 	wantBody      string
+	wantRetry     string // Retry-After
 	wantChallenge string // after realm and service
 	wantSeen      string // what reached the registry: method and target; "" for nothing
 	wantAuth      string // what it was shown
@@ -182,6 +183,14 @@ var serveTests = []struct {
 	wantSeen:   "DELETE " + uploads + someUpload,
 	wantAuth:   "Bearer gate/registry/ann|repository:team/app:delete",
 }, {
+	name:       "token that cannot be made",
+	mode:       upstream.ModeToken,
+	call:       call{path: "/v2/team/app/tags/list", auth: bearer("keyless", pusher)},
+	wantStatus: 503,
+	wantBody:   `{"errors":[{"code":"UNAVAILABLE","message":"registry unavailable"}]}`,
+	wantRetry:  "10",
+	wantLog:    map[string]any{"error": "registry unavailable: mint a token for the registry: there is no key"},
+}, {
 	name:       "forward",
 	mode:       upstream.ModeForward,
 	call:       call{path: "/v2/team/app/tags/list", auth: bearer("ann", pusher)},
@@ -227,6 +236,9 @@ func TestServe(t *testing.T) {
 				}
 				if v := res.Header.Get("Docker-Distribution-Api-Version"); v != "registry/2.0" {
 					t.Errorf("version of the API is %q", v)
+				}
+				if after := res.Header.Get("Retry-After"); after != tt.wantRetry {
+					t.Errorf("Retry-After: %q, want %q", after, tt.wantRetry)
 				}
 				checkChallenge(t, g, res, tt.wantChallenge)
 				checkSeen(t, g, tt.wantSeen, tt.wantAuth)

@@ -12,11 +12,15 @@ import (
 func pick(route *Route) (ep *upstream.Endpoint, done func(), err error) {
 	ep, done, err = route.Pool.Pick()
 	if err != nil {
-		return nil, nil, oci.Errorf(oci.Unavailable, "registry unavailable").
-			Because(err).
-			With("Retry-After", "10")
+		return nil, nil, unavailable(err)
 	}
 	return ep, done, nil
+}
+
+// unavailable is the error of a request that cannot be sent to any endpoint
+// for now.
+func unavailable(err error) error {
+	return oci.Errorf(oci.Unavailable, "registry unavailable").Because(err).With("Retry-After", "10")
 }
 
 // pong answers GET /v2/ for somebody who is let in. No registry is asked:

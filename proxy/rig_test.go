@@ -59,6 +59,9 @@ func (testAuth) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access
 
 // mint makes tokens that show who asked for which.
 var mint = upstream.MinterFunc(func(issuer, service, subject string, access []oci.Access) (string, error) {
+	if subject == "keyless" {
+		return "", errors.New("there is no key")
+	}
 	return issuer + "/" + service + "/" + subject + "|" + oci.NewScope(access...).String(), nil
 })
 
