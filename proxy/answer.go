@@ -28,10 +28,10 @@ type answer struct {
 // guard has abort called if there is no progress for the time idle.
 func (a *answer) guard(idle time.Duration, abort context.CancelCauseFunc) {
 	a.watch = newWatch(idle, func() {
+		abort(errStalled)     // first, as the deadline ends a stream of HTTP/2 without saying why
 		if a.sending.Load() { // the client may be the one that waits
 			_ = http.NewResponseController(a.w).SetWriteDeadline(past)
 		}
-		abort(errStalled)
 	})
 }
 
@@ -73,7 +73,7 @@ func (a *answer) refuse() error {
 		return nil
 	case status < 200 || status >= 300 && status < 400:
 		return oci.Errorf(oci.BadGateway, "bad answer of the registry").
-			Because(fmt.Errorf("registry answered %s, location %q", a.res.Status, a.res.Header.Get("Location")))
+			Because(fmt.Errorf("registry answered %s, location %q", a.res.Status, bare(a.res.Header.Get("Location"))))
 	case status < 300 && a.endless():
 		return oci.Errorf(oci.BadGateway, "bad answer of the registry").
 			Because(errors.New("the body ends with the connection, so nobody can see whether it is whole"))
@@ -96,14 +96,14 @@ func (a *answer) rewriteLinks() error {
 		}
 		public, err := a.publicLocation(text)
 		if err != nil {
-			return fmt.Errorf("location %q: %w", text, err)
+			return fmt.Errorf("location %q: %w", bare(text), err)
 		}
 		h["Location"] = []string{public}
 	}
 	if text := h.Get("Link"); text != "" {
 		public, err := a.publicLink(text)
 		if err != nil {
-			return fmt.Errorf("link %q: %w", text, err)
+			return fmt.Errorf("link %q: %w", bare(text), err)
 		}
 		h["Link"] = []string{public}
 	}

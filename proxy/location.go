@@ -16,7 +16,10 @@ import (
 // port than the one they know, so each link is read like a request and
 // written anew for the public origin.
 
-var errForeignLink = errors.New("the link leads to nothing in the same repository")
+var (
+	errForeignLink = errors.New("the link leads to nothing in the same repository")
+	errNoURL       = errors.New("the link is no URL") // in place of an error that repeats it
+)
 
 // publicLocation is a Location of the registry as the client shall see it: an
 // upload, a blob or a manifest of the same repository.
@@ -48,7 +51,7 @@ func (a *answer) publicLink(text string) (string, error) {
 func (a *answer) public(text string, fit func(oci.Request) bool) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return "", err
+		return "", errNoURL
 	}
 	u = a.res.Request.URL.ResolveReference(u)
 	for path := u.EscapedPath(); ; path = path[1:] {
@@ -85,6 +88,15 @@ func write(origin string, req oci.Request) string {
 	return text
 }
 
+// bare is a link as far as it may be logged. Whoever knows the query of a
+// presigned URL can read the blob, and that of an upload is the registry's.
+func bare(link string) string {
+	if i := strings.IndexAny(link, "?#"); i >= 0 {
+		return link[:i] + "?…"
+	}
+	return link
+}
+
 // storage checks the target of a 307, which is where the registry's storage
 // has a blob. It passes as it is. One that leads back to the registry would
 // lead past the gate.
@@ -92,7 +104,7 @@ func (a *answer) storage(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return err
+		return errNoURL
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return errors.New("the redirect has no host")
 	case strings.EqualFold(u.Host, a.ep.URL.Host) || strings.EqualFold(u.Host, a.r.Host):

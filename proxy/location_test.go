@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -94,6 +95,44 @@ func TestLink(t *testing.T) {
 		if got := res.Header.Get("Link"); got != want || res.StatusCode == 200 != (want != "") {
 			t.Errorf("%s: %d %q, want %q", tt.link, res.StatusCode, got, want)
 		}
+	}
+}
+
+// TestQueryIsNotLogged has links that are refused. What the query of one lets
+// its bearer do is not for readers of a log.
+func TestQueryIsNotLogged(t *testing.T) {
+	var answer http.HandlerFunc
+	g := newRig(t, func(w http.ResponseWriter, r *http.Request) { answer(w, r) }, setup{})
+	const query = "?sig=hunter2"
+	for _, tt := range []struct {
+		name       string
+		call       string
+		answer     http.HandlerFunc
+		wantLogged string
+	}{
+		{"moved", "GET " + blobs + someDigest, status(302, "", "", "Location", "https://s3.example/b"+query), "https://s3.example/b?…"},
+		{"manifest elsewhere", "GET /v2/team/app/manifests/x", status(307, "", "", "Location", "https://s3.example/b"+query), "https://s3.example/b?…"},
+		{"storage at the gate", "GET " + blobs + someDigest, status(307, "", "", "Location", g.URL+"/x"+query), "leads back"},
+		{"storage at no URL", "GET " + blobs + someDigest, status(307, "", "", "Location", "https://[::1/b"+query), errNoURL.Error()},
+		{"upload elsewhere", "POST " + uploads, status(202, "", "", "Location", "/v2/x/blobs/uploads/y"+query), "/v2/x/blobs/uploads/y?…"},
+		{"upload at no URL", "POST " + uploads, status(202, "", "", "Location", "http://[::1/b"+query), errNoURL.Error()},
+		{"page elsewhere", "GET /v2/team/app/tags/list", status(200, "", "", "Link", "</v2/x/tags/list"+query+`>; rel="next"`), "/v2/x/tags/list?…"},
+		{"page at no URL", "GET /v2/team/app/tags/list", status(200, "", "", "Link", "<http://[::1/b"+query+`>; rel="next"`), errNoURL.Error()},
+		{"fragment", "POST " + uploads, status(202, "", "", "Location", "/x#hunter2"), "/x?…"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g.forget()
+			answer = tt.answer
+			method, path, _ := strings.Cut(tt.call, " ")
+			res, _, _ := g.do(t, call{method: method, path: path, auth: bearer("ann", everything)})
+			if res.StatusCode != 502 {
+				t.Errorf("status %d, want 502", res.StatusCode)
+			}
+			checkLine(t, g, "error", tt.wantLogged)
+			if line := fmt.Sprint(g.line(t)); strings.Contains(line, "hunter2") {
+				t.Errorf("logged %s", line)
+			}
+		})
 	}
 }
 

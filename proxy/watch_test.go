@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -84,6 +85,7 @@ func TestInbound(t *testing.T) {
 		{"stalled client", slow{61 * time.Second, 3}, 0, errClientStalled, nil},
 		{"slow registry", slow{0, 2}, 59 * time.Second, nil, []int{2}},
 		{"stalled registry", slow{0, 2}, 61 * time.Second, errRegistryStalled, nil},
+		{"slow client and slow registry", slow{40 * time.Second, 3}, 40 * time.Second, nil, []int{1, 1, 1}},
 		{"many small pieces", slow{100 * time.Millisecond, 25}, 0, nil, []int{11, 11, 3}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,4 +143,35 @@ func (l *line) Write(p []byte) (int, error) {
 	l.taken += len(p)
 	l.largest = max(l.largest, len(p))
 	return len(p), nil
+}
+
+// A waiter is a client that notes why the request to the registry had ended
+// when it was woken.
+type waiter struct {
+	discard
+	ctx   context.Context
+	cause error
+}
+
+func (w *waiter) SetWriteDeadline(time.Time) error {
+	w.cause = context.Cause(w.ctx)
+	return nil
+}
+
+// TestStallIsTheCause wants the cause to be there before the deadline: over
+// HTTP/2 that cancels the request, which would then be all that is logged.
+func TestStallIsTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, abort := context.WithCancelCause(t.Context())
+		w := &waiter{ctx: ctx}
+		a := &answer{w: w}
+		a.guard(time.Minute, abort)
+		a.sending.Store(true)
+		a.watch.on()
+		<-ctx.Done()
+		a.watch.close() // waits for what is under way
+		if w.cause != errStalled {
+			t.Errorf("the client was woken with %v, want %v", w.cause, errStalled)
+		}
+	})
 }
