@@ -154,3 +154,29 @@ func TestValidateRoutes(t *testing.T) {
 		})
 	}
 }
+
+// TestMountStaysInItsRegistry has a client that may read the source of each
+// mount. Only one that the registry itself has may be asked for there: what it
+// has under that name itself, the route hides.
+func TestMountStaysInItsRegistry(t *testing.T) {
+	g := newRig(t, echo, setup{
+		more: map[string]upstream.Config{"other": {Upstreams: []string{"http://127.0.0.1:1"}}},
+		routes: []RouteConfig{
+			{Repository: "team/*", Registry: "main"},
+			{Repository: "hub/**", Registry: "other"},
+			{Repository: "pub/*", Registry: "main"},
+		},
+	})
+	auth := bearer("ann", pusher+" repository:team/lib:pull repository:hub/lib:pull repository:pub/lib:pull repository:none/lib:pull")
+	for from, want := range map[string]bool{"team/lib": true, "pub/lib": true, "hub/lib": false, "none/lib": false} {
+		t.Run(from, func(t *testing.T) {
+			g.forget()
+			g.do(t, call{method: "POST", path: uploads + "?mount=" + someDigest + "&from=" + from, auth: auth})
+			wantSeen := "POST " + uploads
+			if want {
+				wantSeen += "?from=" + strings.Replace(from, "/", "%2F", 1) + "&mount=sha256%3A" + someDigest[7:]
+			}
+			checkSeen(t, g, wantSeen, "")
+		})
+	}
+}
