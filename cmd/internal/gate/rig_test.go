@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/regate/regate/configs"
 )
 
 // patience bounds every wait of these tests.
@@ -60,6 +62,13 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// changed is path with a text replaced that is in it.
+func changed(t *testing.T, path, old, with string) string {
+	t.Helper()
+	(&running{t: t, config: path}).edit(old, with)
+	return path
+}
+
 // edit replaces a text that is in the configuration.
 func (g *running) edit(old, with string) {
 	g.t.Helper()
@@ -70,10 +79,44 @@ func (g *running) edit(old, with string) {
 	write(g.t, g.config, strings.Replace(string(text), old, with, 1))
 }
 
+// serving is Serve, or what a test has in its place.
+type serving func(context.Context, Options) error
+
 // start runs a gate until the test is over, and waits for its certificate.
 func start(t *testing.T, config string) *running {
 	t.Helper()
-	g := startPlain(t, config)
+	return startAs(t, config, Serve)
+}
+
+// startOpen is start where the test can reach inside.
+func startOpen(t *testing.T, config string) (*running, *process) {
+	t.Helper()
+	var p *process
+	g := startAs(t, config, func(ctx context.Context, o Options) error {
+		file, err := configs.Load(o.Path)
+		if err != nil {
+			return err
+		}
+		if p, err = open(ctx, o, file); err != nil {
+			return err
+		}
+		defer p.close()
+		doors, err := p.listen(file.Listen)
+		if err != nil {
+			return err
+		}
+		if err := p.swap(ctx, file); err != nil {
+			closeAll(doors)
+			return err
+		}
+		return p.run(ctx, doors)
+	})
+	return g, p
+}
+
+func startAs(t *testing.T, config string, serve serving) *running {
+	t.Helper()
+	g := startPlainAs(t, config, serve)
 	g.https = clientOf(t, g.CAFile)
 	g.until("a certificate", func() bool {
 		res, err := g.https.Get("https://" + g.Addrs["https"] + "/healthz")
@@ -88,6 +131,11 @@ func start(t *testing.T, config string) *running {
 // startPlain runs a gate until the test is over.
 func startPlain(t *testing.T, config string) *running {
 	t.Helper()
+	return startPlainAs(t, config, Serve)
+}
+
+func startPlainAs(t *testing.T, config string, serve serving) *running {
+	t.Helper()
 	g := &running{t: t, config: config, log: config + ".log", reload: make(chan os.Signal), done: make(chan error, 1)}
 	log, err := os.Create(g.log)
 	if err != nil {
@@ -97,7 +145,7 @@ func startPlain(t *testing.T, config string) *running {
 	g.stop = stop
 	ready := make(chan Facts, 1)
 	go func() {
-		g.done <- Serve(ctx, Options{Path: config, Version: "test", Log: log, Reload: g.reload, Ready: func(f Facts) { ready <- f }})
+		g.done <- serve(ctx, Options{Path: config, Version: "test", Log: log, Reload: g.reload, Ready: func(f Facts) { ready <- f }})
 		_ = log.Close()
 	}()
 	t.Cleanup(func() {
@@ -146,6 +194,33 @@ func (g *running) until(what string, is func() bool) {
 			g.t.Fatalf("%s: not within %v; the log:\n%s", what, patience, log)
 		}
 		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
+
+// untilStatus waits for an answer with this status.
+func (g *running) untilStatus(url string, want int) {
+	g.t.Helper()
+	g.until(fmt.Sprintf("%d from %s", want, url), func() bool {
+		res, err := g.https.Get(url)
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == want
+	})
+}
+
+// ends waits for Serve to return nil.
+func (g *running) ends() {
+	g.t.Helper()
+	select {
+	case err := <-g.done:
+		if err != nil {
+			g.t.Errorf("Serve() = %v", err)
+		}
+		g.done <- err
+	case <-time.After(patience):
+		g.t.Fatal("the gate does not stop")
 	}
 }
 
