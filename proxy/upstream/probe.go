@@ -44,13 +44,12 @@ func (p *Pool) closed() error {
 
 // Inherit makes p begin with what is known of its registry from old, the pool
 // of the generation before, which may be nil: a reload is no reason to close a
-// registry until the next probe. What is at another address, or was reached in
-// another mode, has shown nothing. It is to be called before Run.
+// registry until the next probe. What is at another address has shown nothing,
+// and of what the gate checks nothing is known. It is to be called before Run.
 func (p *Pool) Inherit(old *Pool) {
-	if old == nil || p.checked || old.checked || !p.endpoint.same(old.endpoint) {
-		return
+	if old != nil && !p.checked && p.endpoint.same(old.endpoint) {
+		p.state.CompareAndSwap(unproven, old.state.Load())
 	}
-	p.state.CompareAndSwap(unproven, old.state.Load())
 }
 
 // Run probes the registry now and from time to time until ctx is done. A
