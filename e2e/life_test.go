@@ -66,6 +66,34 @@ func TestDrain(t *testing.T) {
 	if err := s.gate.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	s.awaitDraining(t)
+	got, err := io.ReadAll(res.Body)
+	if err != nil || digestOf(got) != digestOf(content) {
+		t.Errorf("the blob broke off after %d of %d bytes: %v", len(got), len(content), err)
+	}
+	s.awaitEnd(t)
+}
+
+// TestSecondSignal ends a gate at once that would wait a quarter of an hour for
+// a transfer.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, modes[0], testbed.Registry2, engines{})
+	res := s.getBlob(t, "team/app", s.putBlob(t, "team/app", noise(64<<20)))
+	defer res.Body.Close() // which nobody reads
+	if err := s.gate.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitDraining(t)
+	if err := s.gate.Signal(syscall.SIGTERM); err != nil {
+		t.Fatalf("the gate did not wait for the transfer: %v", err)
+	}
+	s.awaitEnd(t)
+}
+
+// awaitDraining waits until the gate says that it is not ready.
+func (s *site) awaitDraining(t testing.TB) {
+	t.Helper()
 	eventually(t, "/readyz answers 503", func() bool {
 		ready, err := http.Get(s.gate.Admin + "/readyz")
 		if err != nil {
@@ -74,10 +102,11 @@ func TestDrain(t *testing.T) {
 		defer ready.Body.Close()
 		return ready.StatusCode == http.StatusServiceUnavailable
 	})
-	got, err := io.ReadAll(res.Body)
-	if err != nil || digestOf(got) != digestOf(content) {
-		t.Errorf("the blob broke off after %d of %d bytes: %v", len(got), len(content), err)
-	}
+}
+
+// awaitEnd waits until the process of the gate is gone.
+func (s *site) awaitEnd(t testing.TB) {
+	t.Helper()
 	eventually(t, "the gate ends", func() bool {
 		select {
 		case <-s.gate.Done():
