@@ -2,12 +2,13 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 SECONDS := 10
+MINUTES := 10
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-unit test-race lint install e2e fuzz bench soak vuln clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## start a gate with a registry inside, ready to log in
 	@exec bin/regate-standalone --data data
@@ -26,8 +27,8 @@ test-race: ## the same with the race detector, which needs a C compiler
 lint: ## gofmt, go vet, staticcheck, in both modules
 	@e2e/install.sh staticcheck
 	@test -z "$$(gofmt -l .)" || { echo 'run gofmt -w on:'; gofmt -l .; exit 1; }
-	go vet ./... && .tools/bin/staticcheck ./...
-	cd e2e && go vet ./... && ../.tools/bin/staticcheck ./...
+	go vet -tags registries ./... && .tools/bin/staticcheck -tags registries ./...
+	cd e2e && go vet -tags bench,soak ./... && ../.tools/bin/staticcheck -tags bench,soak ./...
 
 install: ## install what the end-to-end tests run against
 	@e2e/install.sh
@@ -36,8 +37,12 @@ e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
 	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
 
-bench: build install ## what the gate costs, beside nginx and HAProxy; five minutes on a quiet machine
-	cd e2e && go vet -tags bench ./bench && go test -tags bench -count=1 -timeout 20m -v ./bench
+bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; five minutes on a quiet machine
+	go test -run '^$$' -bench . ./authsvc/acl
+	cd e2e && go test -tags bench -count=1 -timeout 20m -v ./bench
+
+soak: build install ## work on a gate for MINUTES, and see that it does not grow
+	cd e2e && MINUTES=$(MINUTES) go test -tags soak -count=1 -timeout $$(($(MINUTES) + 5))m -v -run '^TestSoak$$' .
 
 fuzz: ## fuzz every target for SECONDS each, beyond its seeds
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
