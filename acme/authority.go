@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/regate/regate/internal/problem"
 )
 
 // An authority is a CA that the gate signs certificates of hosts with.
@@ -55,6 +57,18 @@ func (a *authority) pem() []byte {
 func (a *authority) fingerprint() string {
 	sum := sha256.Sum256(a.cert.Raw)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// permitsAll says which hosts the CA may not sign for, with paths of a Config.
+func (a *authority) permitsAll(hosts []string) error {
+	var l problem.List
+	for i, host := range hosts {
+		if err := a.permits(host); err != nil {
+			l.Addf(fmt.Sprintf("hosts[%d]", i), "%v: give the gate a new CA with another tls.internal.name, "+
+				"and clients its certificate, or bring one with tls.internal.ca_cert and ca_key", err)
+		}
+	}
+	return l.Err()
 }
 
 // sign returns a certificate for the key and the names of csr, and above it

@@ -2,13 +2,10 @@ package acme
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
-
-	"github.com/regate/regate/internal/problem"
 )
 
 func (m *Manager) prepareInternal(ctx context.Context, cfg Config) (commit func(), err error) {
@@ -16,14 +13,7 @@ func (m *Manager) prepareInternal(ctx context.Context, cfg Config) (commit func(
 	if err != nil {
 		return nil, err
 	}
-	var l problem.List
-	for i, host := range cfg.Hosts {
-		if err := ca.permits(host); err != nil {
-			l.Addf(fmt.Sprintf("hosts[%d]", i), "%v: give the gate a new CA with another tls.internal.name, "+
-				"and clients its certificate, or bring one with tls.internal.ca_cert and ca_key", err)
-		}
-	}
-	if err := l.Err(); err != nil {
+	if err := ca.permitsAll(cfg.Hosts); err != nil {
 		return nil, err
 	}
 	return func() { m.adopt(ca, cfg) }, nil

@@ -57,7 +57,7 @@ func (f *File) checkRoutes(bad *problem.List) {
 		}
 	}
 	for _, name := range f.registries() {
-		path := keyPath("registries", name)
+		path := problem.Key("registries", name)
 		if len(f.Routes) > 0 && !used[name] {
 			bad.Warnf(path, "no route leads to it")
 		}
@@ -102,7 +102,7 @@ func (f *File) checkTokens(bad *problem.List) {
 		if c.Auth.Mode != upstream.ModeToken {
 			continue
 		}
-		path := keyPath("registries", name) + ".auth"
+		path := problem.Key("registries", name) + ".auth"
 		audience := [2]string{c.Auth.Issuer, c.Auth.Service}
 		if other, twice := known[audience]; twice {
 			bad.Warnf(path+".service", "is that of registry %s as well, so a token for one of them opens the other", other)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/problem"
 )
 
 // A decoder fills Config structs from nodes. It says what does not fit and
@@ -89,7 +90,7 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 			d.unknown(e, known, path)
 			continue
 		}
-		d.value(e.val, v.FieldByIndex(index), keyPath(path, e.key))
+		d.value(e.val, v.FieldByIndex(index), problem.Key(path, e.key))
 	}
 }
 
@@ -97,7 +98,7 @@ func (d *decoder) table(n *node, v reflect.Value, path string) {
 	t := v.Type()
 	v.Set(reflect.MakeMapWithSize(t, len(n.entries)))
 	for _, e := range n.entries {
-		below := keyPath(path, e.key)
+		below := problem.Key(path, e.key)
 		if strings.Contains(e.key, envMark) {
 			d.bad.addf(e.line, below, envElsewhere)
 			continue

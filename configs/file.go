@@ -79,7 +79,7 @@ func (f *File) Validate() error {
 	bad.Under("listen", f.Listen.Validate())
 	bad.Under("tls", f.TLS.Validate())
 	for _, name := range f.registries() {
-		bad.Under(keyPath("registries", name), f.Registries[name].Validate())
+		bad.Under(problem.Key("registries", name), f.Registries[name].Validate())
 	}
 	bad.Under("auth", f.Auth.Validate())
 	bad.Under("state", f.State.Validate())

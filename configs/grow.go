@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"regexp"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
@@ -69,7 +68,7 @@ func (g *grower) mapping(n *node, y *yaml.Node, path string) {
 		if !ok {
 			continue
 		}
-		below := keyPath(path, key)
+		below := problem.Key(path, key)
 		val := g.grow(v, below)
 		if first, ok := lines[key]; ok {
 			g.bad.addf(k.Line, below, "given twice, first in line %d", first)
@@ -135,17 +134,6 @@ func (g *grower) mayCopy(line, more int) bool {
 	}
 	g.copies += more
 	return g.copies <= maxCopies
-}
-
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
-// keyPath puts a key below path, in brackets if it would not be seen as one:
-// auth.users.alice, but auth.users["a.b"] and auth.users[""].
-func keyPath(path, key string) string {
-	if plainKey.MatchString(key) {
-		return problem.Join(path, key)
-	}
-	return path + "[" + strconv.Quote(key) + "]"
 }
 
 func indexPath(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

@@ -3,6 +3,8 @@ package configs
 import (
 	"slices"
 	"strings"
+
+	"github.com/regate/regate/internal/problem"
 )
 
 // A hint is what to say about a key that does not exist, but that people write
@@ -61,7 +63,7 @@ func (d *decoder) unknown(e entry, known *fields, above string) {
 	if d.bad.full() {
 		return
 	}
-	path := keyPath(above, e.key)
+	path := problem.Key(above, e.key)
 	for _, h := range hints {
 		if h.key == e.key && known.has(h.beside) {
 			if h.say != notYet || !off(e.val) {
@@ -72,7 +74,7 @@ func (d *decoder) unknown(e entry, known *fields, above string) {
 	}
 	if near := nearest(e.key, known.names); near != "" {
 		d.bad.addf(e.line, path, "unknown key; did you mean %s?", near)
-		d.bad.meant = append(d.bad.meant, keyPath(above, near))
+		d.bad.meant = append(d.bad.meant, problem.Key(above, near))
 		return
 	}
 	d.bad.addf(e.line, path, "unknown key; here can be %s", strings.Join(known.names, ", "))

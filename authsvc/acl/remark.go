@@ -50,21 +50,21 @@ func (m *remarker) condition(i int, c *condition) {
 		m.problems.Warnf(path, "begins with / but does not end with it, so it is no regex")
 	}
 	for _, v := range p.parts {
-		m.variable(path, v)
+		m.variable(path, v, p.regex)
 	}
 }
 
 // variable says what docker_auth does otherwise, once for each kind.
-func (m *remarker) variable(path string, v part) {
+func (m *remarker) variable(path string, v part, regex bool) {
 	switch {
 	case v.kind == capture && !m.captures:
 		m.captures = true
 		m.problems.Warnf(path, "what ${%s:%d} stands for is taken literally, here and everywhere; "+
 			"docker_auth takes * and the like in it for wildcards", v.field, v.group)
-	case v.kind == labelValue && !m.labels:
+	case v.kind == labelValue && regex && !m.labels:
 		m.labels = true
-		m.problems.Warnf(path, "values of ${labels:%s} are taken literally in regexes, and in globs unless "+
-			"the operator wrote them, here and everywhere; docker_auth takes all of them for patterns", v.text)
+		m.problems.Warnf(path, "values of ${labels:%s} are taken literally in a regex, here and everywhere; "+
+			"docker_auth takes them for parts of it", v.text)
 	}
 }
 

@@ -96,12 +96,12 @@ var validateTests = []struct {
 		{Match: &Match{Account: ptr("/^a|b$/"), Name: ptr("foo/**"), Type: ptr("repo")}, Actions: pullOnly},
 		{Match: &Match{Name: ptr("/foo"), Type: ptr("registry")}, Actions: pullOnly},
 		{Match: &Match{Account: ptr("/^(.*)@x$/"), Name: ptr("${account:1}/${labels:g}")}, Actions: pullOnly},
-		{Match: &Match{Account: ptr("/^(.*)@y$/"), Name: ptr("${account:1}/${labels:g}")}, Actions: pullOnly},
+		{Match: &Match{Account: ptr("/^(.*)@y$/"), Name: ptr("/^${account:1}/${labels:g}$/")}, Actions: pullOnly},
 	},
 	want: []string{
 		"?[0].match: matches everything", "?[1].match.account: the regex may match anywhere", "?[1].match.name: ** is the same as *",
 		"?[1].match.type: there are only", "?[2].match.name: begins with /", "?[2].actions: the catalog is listed",
-		"?[3].match.name: what ${account:1} stands for", "?[3].match.name: values of ${labels:g}",
+		"?[3].match.name: what ${account:1} stands for", "?[4].match.name: values of ${labels:g} are taken literally in a regex",
 	},
 }}
 

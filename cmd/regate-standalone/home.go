@@ -10,6 +10,7 @@ import (
 	"text/template"
 
 	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/configs"
 )
 
 // A home is the data directory.
@@ -43,6 +44,19 @@ func (h home) prepare(listen string) (secret string, err error) {
 	return secret, h.write(values{Listen: listen, Home: h.dir, Socket: h.socket(), Hash: hash})
 }
 
+// stayed reports an error if the directory was moved: its configuration has
+// paths in it, and would make another CA and other keys in the old place.
+func (h home) stayed() error {
+	file, err := configs.Load(h.config())
+	if err != nil {
+		return err
+	}
+	if dir := file.State.Dir(); dir != h.dir {
+		return fmt.Errorf("%s keeps its state in %s: if you have moved the directory, change the paths in this file", h.config(), dir)
+	}
+	return nil
+}
+
 // write makes the configuration appear whole or not at all, so that a start
 // that was cut off is a first start again.
 func (h home) write(v values) error {
@@ -69,10 +83,12 @@ listen:
   admin: ""
   grace: 0s
 tls:
-  # For other machines add the name of this one, listen on ":443", and give
-  # them the CA's certificate (certs/ca.crt beside this file).
-  hosts: [localhost, 127.0.0.1, "::1"]
+  # For other machines: listen on ":443", put the name of this one first, and
+  # give the CA a new name, since the one there is may only sign for localhost.
+  # Then give them the certificate of the new CA, certs/ca.crt beside this file.
+  hosts: [localhost, 127.0.0.1]
   mode: internal
+  # internal: {name: our CA}
 registries:
   inside: {upstreams: [{{printf "%q" (printf "unix://%s" .Socket)}}]}
 auth:
@@ -82,4 +98,5 @@ auth:
   acl:
     - {match: {account: "admin"}, actions: ["*"]}
 state: {path: {{printf "%q" .Home}}}
+log: {level: warn} # info has a line for each request
 `))

@@ -62,13 +62,21 @@ func run(ctx context.Context, data, listen string) error {
 	if err != nil {
 		return err
 	}
+	told := password == ""
+	defer func() {
+		if !told { // the next start is the first one again, or nobody would know the password
+			_ = os.Remove(home.config())
+		}
+	}()
+	if err := home.stayed(); err != nil {
+		return err
+	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	inside, err := startRegistry(ctx, home)
 	if err != nil {
 		return err
 	}
-	told := password == ""
 	err = gate.Serve(ctx, gate.Options{
 		Path:    home.config(),
 		Version: version,
@@ -79,8 +87,5 @@ func run(ctx context.Context, data, listen string) error {
 			told = true
 		},
 	})
-	if !told { // the next start is the first one again, or nobody would know the password
-		err = errors.Join(err, os.Remove(home.config()))
-	}
 	return errors.Join(err, inside.Close())
 }

@@ -82,6 +82,24 @@ func TestFailedFirstStartIsForgotten(t *testing.T) {
 	}
 }
 
+// TestMovedDirectory: it must not quietly begin anew in the old place.
+func TestMovedDirectory(t *testing.T) {
+	h := newHome(t)
+	if _, err := h.prepare("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	moved := home{h.dir + "2"}
+	if err := os.Rename(h.dir, moved.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), moved.dir, "127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "if you have moved the directory") {
+		t.Errorf("run() = %v", err)
+	}
+	if _, err := os.Stat(h.dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old place is there again: %v", err)
+	}
+}
+
 func TestPathTooLongForASocket(t *testing.T) {
 	h := home{"/tmp/" + strings.Repeat("x", 100)}
 	if _, err := h.prepare("127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "shorter --data") {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/cmd/internal/gate"
 	"github.com/regate/regate/configs"
 )
 
@@ -15,7 +16,8 @@ func checkCommand(s streams) *cobra.Command {
 		Use:   "check",
 		Short: "Find every mistake in a configuration",
 		Long: `check prints "ok", or every mistake with its file and line, and exits with 1. What is legal
-but looks unintended, such as a rule that can never match, is printed as a warning.`,
+but looks unintended, such as a rule that can never match, is printed as a warning. It reads the
+files that the configuration names (certificates, passwords), and connects to nothing.`,
 		Example: "  regate check -c regate.yaml",
 		Args:    noArgs,
 	}
@@ -26,9 +28,12 @@ but looks unintended, such as a rule that can never match, is printed as a warni
 			return err
 		}
 		for _, w := range file.Warnings {
-			fmt.Fprintf(s.err, "%s:%v\n", file.Path(), w)
+			fmt.Fprintf(s.err, "%s:%d: warning: %s: %s\n", file.Path(), w.Line, w.Path, w.Msg)
 		}
 		if err := warnShadowed(s.err, file); err != nil {
+			return err
+		}
+		if err := gate.Check(file); err != nil {
 			return err
 		}
 		fmt.Fprintln(s.out, "ok")
@@ -45,7 +50,7 @@ func warnShadowed(w io.Writer, file *configs.File) error {
 	}
 	never, _ := rules.Shadowed()
 	for _, n := range never {
-		fmt.Fprintf(w, "%s: auth.acl[%d] can never match: auth.acl[%d] comes first and takes all of it\n", file.Path(), n.Rule, n.By)
+		fmt.Fprintf(w, "%s: warning: auth.acl[%d] can never match: auth.acl[%d] comes first and takes all of it\n", file.Path(), n.Rule, n.By)
 	}
 	return nil
 }

@@ -63,6 +63,12 @@ const rules = `  acl:
 
 func TestCommands(t *testing.T) {
 	good := configFile(t, rules)
+	unreadable := configFile(t, rules)
+	text, _ := os.ReadFile(unreadable)
+	text = []byte(strings.Replace(string(text), `127.0.0.1:5000"]`, `127.0.0.1:5000"], auth: {mode: basic, username: u, password_file: /nowhere/password}`, 1))
+	if err := os.WriteFile(unreadable, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	broken := configFile(t, rules+"  usres: {}\n  colour: red\n")
 	for _, tt := range []struct {
 		name           string
@@ -79,9 +85,10 @@ func TestCommands(t *testing.T) {
 		{"check", []string{"check", "-c", good}, 0, "ok\n", ""},
 		{"check finds all", []string{"check", "-c", broken}, 1, "", "auth.usres"},
 		{"and the other", []string{"check", "-c", broken}, 1, "", "auth.colour"},
-		{"check warns", []string{"check", "-c", good}, 0, "ok", "auth.acl[2] can never match: auth.acl[0] comes first"},
+		{"check warns", []string{"check", "-c", good}, 0, "ok", "warning: auth.acl[2] can never match: auth.acl[0] comes first"},
+		{"check reads what the file names", []string{"check", "-c", unreadable}, 1, "", "registries.open: auth: open /nowhere/password"},
 		{"no file", []string{"check", "-c", "/nowhere/regate.yaml"}, 1, "", "/nowhere/regate.yaml"},
-		{"no gate", []string{"reload", "-c", good}, 1, "", "no gate is running here\n"},
+		{"no gate", []string{"reload", "-c", good}, 1, "", "no gate is running here: nothing answers at /"},
 		{"explain", []string{"explain", "-c", good, "--user", "alice", "--scope", "repository:web/shop:pull,push"}, 0, "acl[1]  decides", ""},
 		{"explain a label", []string{"explain", "-c", good, "--user", "bob", "--label", "team=ops", "--scope", "repository:ops/x:pull"}, 0, "granted   pull\n", ""},
 		{"explain says what never matches", []string{"explain", "-c", good, "--scope", "repository:x:pull"}, 0, "acl[2] can never match: acl[0] comes first", ""},

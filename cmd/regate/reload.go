@@ -23,10 +23,11 @@ mistakes of a configuration that it refuses. The gate does the same by itself wh
 		if err != nil {
 			return err
 		}
-		if err := gate.NewControl(file.ControlSocket()).Reload(c.Context()); err != nil {
+		answer, err := gate.NewControl(file.ControlSocket()).Reload(c.Context())
+		if err != nil {
 			return err
 		}
-		fmt.Fprintln(s.out, "reloaded")
+		fmt.Fprint(s.out, answer)
 		return nil
 	}
 	return c

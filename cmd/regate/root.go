@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,10 +53,10 @@ The same file stays good while the signing keys below it change, so no registry 
 func printRoot(w io.Writer, file *configs.File, root gate.Root) {
 	fmt.Fprintf(w, "%s\n# The token root, also in %s.\n", root.PEM, root.File)
 	realm := realmOf(file)
-	for _, name := range names(file.Registries) {
+	for _, name := range slices.Sorted(maps.Keys(file.Registries)) {
 		issuer, service, ok := trusted(file, file.Registries[name].Auth)
 		if !ok {
-			fmt.Fprintf(w, "\n# Registry %s: sees no token of the gate, and needs no root.\n", name)
+			fmt.Fprintf(w, "\n# Registry %s: sees no token of the gate, or asks for one in its own way, and needs no root.\n", name)
 			continue
 		}
 		fmt.Fprintf(w, `
@@ -77,7 +78,7 @@ func trusted(file *configs.File, t upstream.Trust) (issuer, service string, ok b
 	switch {
 	case t.Mode == upstream.ModeToken:
 		return t.Issuer, t.Service, true
-	case t.Mode == upstream.ModeForward:
+	case t.Mode == upstream.ModeForward && (t.Check == nil || *t.Check):
 		token := file.Auth.Token.WithDefaults()
 		return token.Issuer, token.Service, true
 	}
@@ -88,7 +89,10 @@ func realmOf(file *configs.File) string {
 	if file.Listen.PublicURL != "" {
 		return file.Listen.PublicURL + "/auth"
 	}
-	host := strings.Trim(file.TLS.Hosts[0], "[]")
+	host := "HOST" // a wildcard is for the reader to fill in
+	if i := slices.IndexFunc(file.TLS.Hosts, func(h string) bool { return !strings.HasPrefix(h, "*") }); i >= 0 {
+		host = strings.Trim(file.TLS.Hosts[i], "[]")
+	}
 	if _, port, err := net.SplitHostPort(file.Listen.HTTPS); err == nil && port != "443" {
 		return "https://" + net.JoinHostPort(host, port) + "/auth"
 	}
@@ -98,15 +102,6 @@ func realmOf(file *configs.File) string {
 	return "https://" + host + "/auth"
 }
 
-func names(registries map[string]upstream.Config) []string {
-	var all []string
-	for name := range registries {
-		all = append(all, name)
-	}
-	sort.Strings(all)
-	return all
-}
-
 // exportRoot writes the root and its key. It never writes over a file.
 func exportRoot(w io.Writer, root gate.Root, dir string) error {
 	if root.Export == nil {
@@ -114,6 +109,9 @@ func exportRoot(w io.Writer, root gate.Root, dir string) error {
 	}
 	cert, key, err := root.Export()
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, f := range []struct {

@@ -45,6 +45,7 @@ tokens that docker login needs, checks every request, and streams what it lets t
   regate check -c regate.yaml                  find every mistake in a configuration
   regate serve -c regate.yaml                  run the gate
   regate explain --user alice --scope repository:web/shop:pull,push`,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noCommand,

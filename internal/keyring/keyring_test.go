@@ -3,9 +3,11 @@ package keyring
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,8 +80,8 @@ func TestRingIsFoundAgain(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("root file's mode = %v, %v; want 0644, registries run as other users", info.Mode(), err)
 	}
-	if n := len(strings.Split(first.Fingerprint(), ":")); n != 32 {
-		t.Errorf("Fingerprint() = %s, want 32 bytes", first.Fingerprint())
+	if want := fmt.Sprintf("sha256:%x", sha256.Sum256(first.Root().Raw)); first.Fingerprint() != want {
+		t.Errorf("Fingerprint() = %s, want %s", first.Fingerprint(), want)
 	}
 }
 

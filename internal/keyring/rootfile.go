@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // loadRoot reads a root that the operator brings.
@@ -98,4 +99,13 @@ func replaceFile(file string, text []byte) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), file)
+}
+
+// CheckRoot says what is wrong with a token root in these files.
+func CheckRoot(certFile, keyFile string, now time.Time) error {
+	r, err := loadRoot(certFile, keyFile)
+	if err != nil {
+		return err
+	}
+	return r.valid(now)
 }

@@ -11,6 +11,8 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -91,4 +93,15 @@ func Join(path, below string) string {
 		return path + below
 	}
 	return path + "." + below
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// Key puts a key of a map below path, in brackets if it would not be seen as
+// one: auth.users.alice, but auth.users["a.b"] and auth.users[""].
+func Key(path, key string) string {
+	if plainKey.MatchString(key) {
+		return Join(path, key)
+	}
+	return path + "[" + strconv.Quote(key) + "]"
 }

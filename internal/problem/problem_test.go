@@ -37,3 +37,14 @@ func TestFatal(t *testing.T) {
 		t.Error("a mistake is not fatal")
 	}
 }
+
+func TestKey(t *testing.T) {
+	for key, want := range map[string]string{"alice": "users.alice", "a.b": `users["a.b"]`, "": `users[""]`, `"`: `users["\""]`} {
+		if got := Key("users", key); got != want {
+			t.Errorf("Key(users, %q) = %s, want %s", key, got, want)
+		}
+	}
+	if got := Key("", "alice"); got != "alice" {
+		t.Errorf("Key of nothing = %s", got)
+	}
+}

@@ -2,9 +2,7 @@ package static
 
 import (
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/password"
@@ -40,7 +38,7 @@ const (
 func (c Config) Validate() error {
 	var l problem.List
 	for _, account := range slices.Sorted(maps.Keys(c)) {
-		l.Under(keyPath(account), c[account].validate(account))
+		l.Under(problem.Key("", account), c[account].validate(account))
 	}
 	return l.Err()
 }
@@ -63,7 +61,7 @@ func (u User) validate(account string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Labels)) {
 		if name == "" {
-			l.Addf("labels"+keyPath(name), "a label needs a name")
+			l.Addf(problem.Key("labels", name), "a label needs a name")
 		}
 	}
 	return l.Err()
@@ -79,14 +77,4 @@ func checkHash(l *problem.List, hash string) {
 	case password.Cost(hash) >= costly:
 		l.Warnf("password", "cost %d makes each login take a second or more; 10 to 12 is usual", password.Cost(hash))
 	}
-}
-
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
-// keyPath is a key as a path, in brackets if it would not be seen as one.
-func keyPath(key string) string {
-	if plainKey.MatchString(key) {
-		return key
-	}
-	return "[" + strconv.Quote(key) + "]"
 }

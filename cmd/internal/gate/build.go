@@ -15,6 +15,7 @@ import (
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/metrics"
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/proxy"
 	"github.com/regate/regate/proxy/upstream"
 )
@@ -75,8 +76,10 @@ func (p *process) service(file *configs.File, issuer *token.Issuer) (*authsvc.Se
 	if err != nil {
 		return nil, file.Explain("auth.acl", err)
 	}
-	chain := authn.Chain{static.New(file.Auth.Users, p.passwords)}
-	login := authsvc.NewLogin(chain, password.NewCache[authn.Identity](cache.Options{}), p.passwords)
+	users := static.New(file.Auth.Users, p.passwords)
+	chain := authn.Chain{users}
+	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, users.Cost(), secret) }
+	login := authsvc.NewLogin(chain, password.NewCache[authn.Identity](cache.Options{}), decoy)
 	return authsvc.New(authsvc.Parts{Users: login, Rules: rules, Tokens: issuer, Observe: p.meter.Token, Log: p.log}), nil
 }
 
@@ -91,7 +94,10 @@ func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[strin
 			Log:     p.log.Named("upstream").Named(name),
 		})
 		if err != nil {
-			return nil, file.Explain("registries."+name, err)
+			return nil, file.Explain(problem.Key("registries", name), err)
+		}
+		if live := p.board.live.Load(); live != nil {
+			pool.Inherit(live.pools[name])
 		}
 		pools[name] = pool
 	}

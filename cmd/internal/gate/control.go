@@ -33,8 +33,12 @@ var ErrNotRunning = errors.New("no gate is running here")
 // listenControl makes the socket, in place of one that a gate left behind
 // which was killed. That none is running is known: this one holds the state.
 func listenControl(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return nil, err
+	case info.Mode()&fs.ModeSocket == 0:
+		return nil, fmt.Errorf("%s is there, and is no socket", path)
 	}
 	// The socket must not be open to others for a moment, so its mode is
 	// there before its name is.
@@ -60,7 +64,7 @@ func (p *process) serveControl(w http.ResponseWriter, r *http.Request) error {
 		if err := p.reload(r.Context()); err != nil {
 			return oci.Errorf(oci.BadRequest, "%v", err)
 		}
-		_, err := io.WriteString(w, "reloaded\n")
+		_, err := fmt.Fprintf(w, "reloaded %s\n", p.opts.Path)
 		return err
 	case r.Method == http.MethodGet && r.URL.Path == rootPath:
 		_, err := w.Write(p.ring.RootPEM())
@@ -91,7 +95,10 @@ func peerOf(r *http.Request) string {
 }
 
 // A Control asks the gate that runs with the same configuration.
-type Control struct{ http *http.Client }
+type Control struct {
+	path string
+	http *http.Client
+}
 
 // NewControl returns a Control over the socket at path.
 func NewControl(path string) *Control {
@@ -102,14 +109,14 @@ func NewControl(path string) *Control {
 		}
 		return c, err
 	}
-	return &Control{&http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Control{path, &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// Reload makes the gate read its configuration again. The error says what is
-// wrong with it, or is ErrNotRunning.
-func (c *Control) Reload(ctx context.Context) error {
-	_, err := c.ask(ctx, http.MethodPost, reloadPath)
-	return err
+// Reload makes the gate read its configuration again, and returns what it says
+// of that. The error says what is wrong with it, or is ErrNotRunning.
+func (c *Control) Reload(ctx context.Context) (answer string, err error) {
+	text, err := c.ask(ctx, http.MethodPost, reloadPath)
+	return string(text), err
 }
 
 // Root returns the token root of the gate as PEM, or ErrNotRunning.
@@ -128,6 +135,9 @@ func (c *Control) ask(ctx context.Context, method, path string) ([]byte, error) 
 		var failed *url.Error
 		if errors.As(err, &failed) {
 			err = failed.Err // its address says nothing
+		}
+		if errors.Is(err, ErrNotRunning) {
+			err = fmt.Errorf("%w: nothing answers at %s", err, c.path)
 		}
 		return nil, err
 	}

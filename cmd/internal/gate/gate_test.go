@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,7 +87,7 @@ func TestReload(t *testing.T) {
 	first, second := registry(t, "first"), registry(t, "second")
 	for name, how := range map[string]func(g *running){
 		"SIGHUP":  func(g *running) { g.reload <- syscall.SIGHUP },
-		"control": func(g *running) { _ = NewControl(filepath.Join(g.State, "control.sock")).Reload(t.Context()) },
+		"control": func(g *running) { _, _ = NewControl(filepath.Join(g.State, "control.sock")).Reload(t.Context()) },
 		"watch":   func(*running) {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,11 +110,19 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 		{"misspelt key", "hosts:", "hots:", `regate.yaml:3: tls.hots: `},
 		{"broken rule", `["*"]`, `["fly"]`, "auth.acl[0].actions[0]"},
 		{"another address", `admin: "127.0.0.1:0"`, `admin: ""`, "needs a restart: listen changed"},
+		{"an empty list is no change", `grace: 0s,`, `grace: 0s, trusted_proxies: [],`, ""},
 		{"another state", "state: {path: ", "state: {path: /nowhere", "needs a restart: state changed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g.edit(tt.old, tt.with)
-			err := control.Reload(t.Context())
+			_, err := control.Reload(t.Context())
+			if tt.want == "" {
+				if err != nil {
+					t.Errorf("Reload() = %v", err)
+				}
+				g.edit(tt.with, tt.old)
+				return
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Reload() = %v, want %q", err, tt.want)
 			}
@@ -124,7 +133,7 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 				t.Error("the metrics do not tell of it")
 			}
 			g.edit(tt.with, tt.old)
-			if err := control.Reload(t.Context()); err != nil {
+			if _, err := control.Reload(t.Context()); err != nil {
 				t.Fatalf("Reload() of the good file: %v", err)
 			}
 		})
@@ -154,14 +163,14 @@ func TestControlSocketIsItsOwners(t *testing.T) {
 		t.Errorf("Root() = %q, %v", pem, err)
 	}
 	g.until("line with the caller", func() bool {
-		_ = NewControl(filepath.Join(g.State, "control.sock")).Reload(t.Context())
+		_, _ = NewControl(filepath.Join(g.State, "control.sock")).Reload(t.Context())
 		return g.logged("uid ")
 	})
 }
 
 func TestNoGateIsRunning(t *testing.T) {
 	dir := t.TempDir()
-	if err := NewControl(filepath.Join(dir, "control.sock")).Reload(t.Context()); !errors.Is(err, ErrNotRunning) {
+	if _, err := NewControl(filepath.Join(dir, "control.sock")).Reload(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("Reload() without a socket = %v", err)
 	}
 	l, err := listenControl(filepath.Join(dir, "control.sock"))
@@ -169,7 +178,7 @@ func TestNoGateIsRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close() // a gate that was killed leaves the name behind
-	if err := NewControl(filepath.Join(dir, "control.sock")).Reload(t.Context()); !errors.Is(err, ErrNotRunning) {
+	if _, err := NewControl(filepath.Join(dir, "control.sock")).Reload(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("Reload() with a dead socket = %v", err)
 	}
 	if l, err = listenControl(filepath.Join(dir, "control.sock")); err != nil {
@@ -179,9 +188,12 @@ func TestNoGateIsRunning(t *testing.T) {
 }
 
 // TestDrain: health says 503, a running transfer ends well, and then Serve
-// returns.
+// returns. Until the grace is over it has to be seen at the address of the
+// gate; the admin listener answers as long as the transfer runs.
 func TestDrain(t *testing.T) {
+	t.Parallel() // it takes its time
 	half, rest := make(chan struct{}), make(chan struct{})
+	finish := sync.OnceFunc(func() { close(rest) })
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "8")
 		_, _ = io.WriteString(w, "half")
@@ -191,10 +203,8 @@ func TestDrain(t *testing.T) {
 		_, _ = io.WriteString(w, "rest")
 	}))
 	defer srv.Close()
-	path := config(t, srv.URL, "")
-	text, _ := os.ReadFile(path)
-	write(t, path, strings.Replace(string(text), "grace: 0s", "grace: 1s", 1))
-	g := start(t, path)
+	defer finish()
+	g := start(t, changed(t, config(t, srv.URL, ""), "grace: 0s, drain: 10s", "grace: 3s, drain: 1m"))
 	tok := g.token("repository:a:pull")
 
 	got := make(chan string, 1)
@@ -204,33 +214,14 @@ func TestDrain(t *testing.T) {
 	}()
 	<-half
 	g.stop()
-	for address, want := range map[string]int{
-		"http://" + g.Addrs["admin"] + "/readyz":   503,
-		"https://" + g.Addrs["https"] + "/healthz": 503,
-		"http://" + g.Addrs["admin"] + "/healthz":  200,
-	} {
-		g.until(address+" while draining", func() bool {
-			res, err := g.https.Get(address)
-			if err != nil {
-				return false
-			}
-			_ = res.Body.Close()
-			return res.StatusCode == want
-		})
-	}
-	close(rest)
+	g.untilStatus("https://"+g.Addrs["https"]+"/healthz", 503)
+	g.untilStatus("http://"+g.Addrs["admin"]+"/readyz", 503)
+	g.untilStatus("http://"+g.Addrs["admin"]+"/healthz", 200)
+	finish()
 	if body := <-got; body != "halfrest" {
 		t.Errorf("the running transfer ended as %q", body)
 	}
-	select {
-	case err := <-g.stopped():
-		if err != nil {
-			t.Errorf("Serve() = %v", err)
-		}
-		g.done <- err
-	case <-time.After(patience):
-		t.Error("the gate does not stop")
-	}
+	g.ends()
 }
 
 // TestProxiedTrustsNobodyElse: behind a balancer the https listener speaks
@@ -258,15 +249,67 @@ func TestProxiedTrustsNobodyElse(t *testing.T) {
 
 // TestStopsBesideAnUncheckedRegistry: its probes go on until the gate ends.
 func TestStopsBesideAnUncheckedRegistry(t *testing.T) {
+	g := start(t, changed(t, config(t, "http://127.0.0.1:1", ""), `"]}}`, `"], auth: {mode: forward, check: false}}}`))
+	g.stop()
+	g.ends()
+}
+
+// TestLostKeyIsNotReplaced: with another key, what is in the state could never
+// be read again.
+func TestLostKeyIsNotReplaced(t *testing.T) {
 	path := config(t, "http://127.0.0.1:1", "")
-	text, _ := os.ReadFile(path)
-	write(t, path, strings.Replace(string(text), `"]}}`, `"], auth: {mode: forward, check: false}}}`, 1))
 	g := start(t, path)
 	g.stop()
-	select {
-	case err := <-g.done:
-		g.done <- err
-	case <-time.After(patience):
-		t.Fatal("the gate does not stop")
+	g.ends()
+	key := filepath.Join(g.State, "state.key")
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	err := Serve(t.Context(), Options{Path: path, Log: os.Stderr})
+	if err == nil || !strings.Contains(err.Error(), key+" is missing") {
+		t.Errorf("Serve() = %v", err)
+	}
+	if _, err := os.Stat(key); err == nil {
+		t.Error("another key was made")
+	}
+}
+
+// TestCheckReadsFiles: what Serve would refuse is found before.
+func TestCheckReadsFiles(t *testing.T) {
+	for _, tt := range []struct{ name, old, with, want string }{
+		{"nothing wrong", "mode: internal", "mode: internal", ""},
+		{"certificate", "mode: internal", "mode: files, files: [{cert: /nowhere/c, key: /nowhere/k}]", "tls.files[0].cert: open /nowhere/c"},
+		{"CA", "mode: internal", "mode: internal, internal: {ca_cert: /nowhere/c, ca_key: /nowhere/k}", "tls.internal: open /nowhere/c"},
+		{"password", `:1"]}`, `:1"], auth: {mode: basic, username: u, password_file: /nowhere/p}}`, "registries.main: auth: open /nowhere/p"},
+		{"token root", "auth:", "auth:\n  token: {root: {cert: /nowhere/c, key: /nowhere/k}}", "auth.token.root: token root /nowhere/c"},
+		{"state key", "state: {", "state: {key_file: /nowhere/k, ", "state.key_file: state key: open /nowhere/k"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := config(t, "http://127.0.0.1:1", "")
+			text, _ := os.ReadFile(path)
+			write(t, path, strings.Replace(string(text), tt.old, tt.with, 1))
+			file, err := configs.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = Check(file)
+			if tt.want == "" && err == nil {
+				return
+			}
+			if err == nil || tt.want == "" || !strings.Contains(err.Error(), ": "+tt.want) {
+				t.Errorf("Check() = %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestControlTakesNoOtherFilesPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	write(t, path, "precious")
+	if _, err := listenControl(path); err == nil {
+		t.Error("a file was replaced by the control socket")
+	}
+	if text, _ := os.ReadFile(path); string(text) != "precious" {
+		t.Errorf("the file holds %q", text)
 	}
 }

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"os"
 	"time"
 
@@ -31,7 +30,7 @@ func encoder(format string) zapcore.Encoder {
 	if format == "json" {
 		return zapcore.NewJSONEncoder(cfg)
 	}
-	cfg.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	cfg.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02 15:04:05.000")
 	cfg.EncodeLevel = zapcore.CapitalColorLevelEncoder
 	cfg.EncodeDuration = zapcore.StringDurationEncoder
 	cfg.ConsoleSeparator = "  "
@@ -43,11 +42,9 @@ func milliseconds(d time.Duration, enc zapcore.PrimitiveArrayEncoder) {
 	enc.AppendFloat64(float64(d.Microseconds()) / 1000)
 }
 
-func setLevel(level zap.AtomicLevel, text string) error {
-	parsed, err := zapcore.ParseLevel(text)
-	if err != nil {
-		return fmt.Errorf("log.level: %w", err)
+// setLevel takes a level that configs has checked.
+func setLevel(level zap.AtomicLevel, text string) {
+	if parsed, err := zapcore.ParseLevel(text); err == nil {
+		level.SetLevel(parsed)
 	}
-	level.SetLevel(parsed)
-	return nil
 }

@@ -33,6 +33,10 @@ func (g *generation) servePlain(w http.ResponseWriter, r *http.Request) error {
 
 // serveCA answers with the CA's certificate in mode internal.
 func (g *generation) serveCA(w http.ResponseWriter, r *http.Request) error {
+	edge.RecordFrom(r.Context()).Op = "ca"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return oci.Errorf(oci.Unsupported, "read the certificate with GET").With("Allow", "GET, HEAD")
+	}
 	pem := g.ca()
 	if pem == nil {
 		return oci.Errorf(oci.NoSuchPath, "no such path")

@@ -151,7 +151,7 @@ func startPlainAs(t *testing.T, config string, serve serving) *running {
 	t.Cleanup(func() {
 		stop()
 		if !t.Failed() {
-			<-g.stopped()
+			g.ends()
 		}
 	})
 	select {
@@ -162,13 +162,6 @@ func startPlainAs(t *testing.T, config string, serve serving) *running {
 		t.Fatal("the gate does not start")
 	}
 	return g
-}
-
-// stopped is closed, in a manner, when Serve has returned.
-func (g *running) stopped() <-chan error {
-	err := <-g.done
-	g.done <- err
-	return g.done
 }
 
 func clientOf(t *testing.T, caFile string) *http.Client {

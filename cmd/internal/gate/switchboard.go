@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,9 +58,7 @@ func (p *process) swap(ctx context.Context, file *configs.File) error {
 	if err != nil {
 		return err
 	}
-	if err := setLevel(p.level, file.Log.Level); err != nil {
-		return err
-	}
+	setLevel(p.level, file.Log.Level)
 	for _, w := range file.Warnings {
 		p.log.Warn("configuration", zap.String("at", w.String()))
 	}
@@ -79,17 +76,23 @@ func needsRestart(was, is *configs.File) (sections []string) {
 		name string
 		same bool
 	}{
-		{"listen", reflect.DeepEqual(was.Listen, is.Listen)},
+		{"listen", was.Listen.Equal(is.Listen)},
 		{"state", was.State == is.State},
 		{"tls.mode", was.TLS.Mode == is.TLS.Mode},
 		{"log.format", was.Log.Format == is.Log.Format},
-		{"auth.token.root", was.Auth.Token.Root == is.Auth.Token.Root && was.Auth.Token.RootFile == is.Auth.Token.RootFile},
+		{"auth.token.root", was.Auth.Token.Root == is.Auth.Token.Root && was.Auth.Token.RootFile == is.Auth.Token.RootFile && sameRoot(was, is)},
 	} {
 		if !s.same {
 			sections = append(sections, s.name)
 		}
 	}
 	return sections
+}
+
+// sameRoot compares what the files of a token root hold.
+func sameRoot(was, is *configs.File) bool {
+	before, now, root := was.Seen(), is.Seen(), is.Auth.Token.Root
+	return before[root.Cert] == now[root.Cert] && before[root.Key] == now[root.Key]
 }
 
 // followSignals reloads for each SIGHUP.

@@ -70,5 +70,13 @@ func (c Config) Key() (state.Key, error) {
 	if c.KeyFile != "" {
 		return state.LoadKey(c.KeyFile)
 	}
-	return state.EnsureKey(filepath.Join(c.Dir(), keyFile))
+	return state.EnsureKey(c.KeyPath())
+}
+
+// KeyPath is where the key is read, the default included.
+func (c Config) KeyPath() string {
+	if c.KeyFile != "" {
+		return c.KeyFile
+	}
+	return filepath.Join(c.Dir(), keyFile)
 }

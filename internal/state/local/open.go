@@ -43,7 +43,7 @@ func open(ctx context.Context, cfg Config, log *zap.Logger, now func() time.Time
 	if err := makeDir(cfg.Dir()); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	db, err := openDB(ctx, cfg.dbPath())
+	db, err := openDB(ctx, cfg.dbPath(), log)
 	if err != nil {
 		return nil, fmt.Errorf("open state %s: %w", cfg.dbPath(), err)
 	}
@@ -64,14 +64,17 @@ func makeDir(dir string) error {
 
 // openDB asks for the file's lock again and again, rather than wait in bbolt,
 // which does not know ctx.
-func openDB(ctx context.Context, path string) (*bbolt.DB, error) {
+func openDB(ctx context.Context, path string, log *zap.Logger) (*bbolt.DB, error) {
 	retry := time.NewTicker(lockRetry)
 	defer retry.Stop()
 	giveUp := time.After(lockWait)
-	for {
+	for said := false; ; said = true {
 		db, err := tryOpen(path)
 		if !errors.Is(err, berrors.ErrTimeout) {
 			return db, err
+		}
+		if !said {
+			log.Warn("another regate holds the state, waiting for it to end", zap.String("path", path), zap.Duration("at_most", lockWait))
 		}
 		select {
 		case <-retry.C:

@@ -1,0 +1,23 @@
+package acme
+
+import "github.com/regate/regate/internal/problem"
+
+// Check reads the files that cfg names, which must be valid, and says what is
+// wrong with them, with paths relative to cfg. It changes nothing.
+func Check(cfg Config) error {
+	cfg = cfg.withDefaults()
+	switch {
+	case cfg.Mode == ModeFiles:
+		_, err := readFiles(cfg)
+		return err
+	case cfg.Mode == ModeInternal && cfg.Internal.CACert != "":
+		ca, err := readAuthority(cfg.Internal.CACert, cfg.Internal.CAKey)
+		if err != nil {
+			var l problem.List
+			l.Under("internal", err)
+			return l.Err()
+		}
+		return ca.permitsAll(cfg.Hosts)
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/regate/regate/acme"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/keyring"
+	"github.com/regate/regate/internal/problem"
+	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+// Check opens the files that file names, as Serve would, and returns what is
+// wrong with them as a *configs.Error. It connects to nothing and leaves the
+// state alone, which a running gate holds.
+func Check(file *configs.File) error {
+	var l problem.List
+	l.Under("tls", acme.Check(file.TLS))
+	if root := file.Auth.Token.Root; root.Cert != "" {
+		l.Under("auth.token.root", keyring.CheckRoot(root.Cert, root.Key, time.Now()))
+	}
+	if path := file.State.KeyFile; path != "" {
+		_, err := state.LoadKey(path)
+		l.Under("state.key_file", err)
+	}
+	for name, cfg := range file.Registries {
+		l.Under(problem.Key("registries", name), checkRegistry(cfg))
+	}
+	if err := l.Err(); err != nil {
+		return file.Explain("", err)
+	}
+	return nil
+}
+
+func checkRegistry(cfg upstream.Config) error {
+	nobody := upstream.MinterFunc(nil) // is never asked
+	pool, err := upstream.New(cfg, upstream.Options{Minter: nobody})
+	if err == nil {
+		pool.Close()
+	}
+	return err
+}
