@@ -28,6 +28,7 @@ func Handler(serve func(http.ResponseWriter, *http.Request) error) http.Handler 
 			return
 		}
 		s.linger(w, r)
+		hurry(w) // with what the server has still in its buffer
 	})
 }
 
@@ -38,6 +39,7 @@ func (s *scope) fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	s.linger(w, r)
+	hurry(w)
 	oci.WriteError(w, r, err)
 }
 

@@ -43,6 +43,7 @@ func enter(w http.ResponseWriter, r *http.Request) (*scope, http.ResponseWriter,
 	}
 	s := &scope{Context: r.Context(), start: time.Now(), client: peer(r)}
 	s.writer.ResponseWriter = w
+	relax(w, r)
 	r = r.WithContext(s)
 	if r.Body != nil && r.Body != http.NoBody {
 		s.body.ReadCloser = r.Body

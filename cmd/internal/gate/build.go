@@ -61,7 +61,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts))
 	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service()})
 	g.gateway = edge.Handler(gateway.Serve)
-	g.tokens = edge.Stack(edge.Handler(service.ServeToken), edge.LimitBodies(edge.DefaultBodyLimits()))
+	g.tokens = edge.Stack(edge.Handler(service.ServeToken), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
 	g.keys = edge.Handler(service.ServeKeys)
 	g.authority = edge.Handler(g.serveCA)
 	g.checked = g.hosts.Check(g)
