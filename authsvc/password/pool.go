@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
@@ -38,7 +39,8 @@ type Pool struct {
 	queue   int64
 	waiting atomic.Int64
 	flights cache.Flights[sum, struct{}]
-	nobody  string // salt and digest of nobody's password
+	absent  atomic.Uint64 // comparisons for nobody
+	nobody  string        // salt and digest of nobody's password
 }
 
 // NewPool returns a Pool. It has no goroutines that would need an end.
@@ -71,10 +73,16 @@ func (p *Pool) Absent(ctx context.Context, cost int, password string) error {
 	if cost == 0 {
 		return nil
 	}
-	if err := p.Compare(ctx, p.dummy(cost), password); !errors.Is(err, authn.ErrWrongPassword) {
-		return err
+	// Nobody shares it: the hash is the same for all accounts that do not exist,
+	// and those asked about at once would all be answered at once.
+	alone := p.key.sum(strconv.FormatUint(p.absent.Add(1), 10), password)
+	_, err := p.flights.Do(ctx, alone, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, p.compare(ctx, p.dummy(cost), password)
+	})
+	if errors.Is(err, authn.ErrWrongPassword) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // dummy is a hash that no password has. It costs nothing to make.

@@ -193,6 +193,27 @@ func TestAbsentImitatesAHash(t *testing.T) {
 	}
 }
 
+// TestAbsentAccountsQueueLikeOthers: if equal passwords for many accounts that
+// do not exist shared one comparison, their answers would come together, and
+// tell them from those that exist.
+func TestAbsentAccountsQueueLikeOthers(t *testing.T) {
+	p := NewPool(Options{Workers: 1, Queue: 2})
+	p.slots <- struct{}{} // the worker is busy
+	errs := make(chan error, 3)
+	for range 3 {
+		go func() { errs <- p.Absent(t.Context(), 4, "the same") }()
+	}
+	if err := <-errs; !errors.Is(err, authn.ErrBusy) { // two wait, the third is one too many
+		t.Errorf("Absent() = %v, want ErrBusy", err)
+	}
+	<-p.slots
+	for range 2 {
+		if err := <-errs; err != nil {
+			t.Errorf("Absent() = %v", err)
+		}
+	}
+}
+
 func TestAbsentWaitsAndIsRefusedAsCompareIs(t *testing.T) {
 	p := NewPool(Options{Workers: 1, Queue: 1})
 	p.slots <- struct{}{}

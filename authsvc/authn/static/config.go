@@ -40,7 +40,23 @@ func (c Config) Validate() error {
 	for _, account := range slices.Sorted(maps.Keys(c)) {
 		l.Under(problem.Key("", account), c[account].validate(account))
 	}
+	c.checkCosts(&l)
 	return l.Err()
+}
+
+// checkCosts warns of hashes of different costs: how long a refusal takes tells
+// the cheaper accounts from those that do not exist, which are compared at the
+// highest.
+func (c Config) checkCosts(l *problem.List) {
+	least, most := 32, 0
+	for _, u := range c {
+		if cost := password.Cost(u.Password); cost > 0 {
+			least, most = min(least, cost), max(most, cost)
+		}
+	}
+	if least < most {
+		l.Warnf("", "the hashes have costs from %d to %d, so that the time of a refusal tells which accounts exist: make all of them with one cost", least, most)
+	}
 }
 
 func (u User) validate(account string) error {

@@ -112,6 +112,7 @@ var validateTests = []struct {
 		`["a.b@c"].password: not a bcrypt hash ($2a$, $2b$ or $2y$, cost 04 to 17): make one with ` + "`regate hash`", false},
 	{"costly", Config{"alice": {Password: "$2y$15" + goodHash[6:]}}, "alice.password: cost 15 makes each login take a second or more; 10 to 12 is usual", true},
 	{"endless", Config{"alice": {Password: "$2y$31" + goodHash[6:]}}, "alice.password: cost 31 keeps a core busy for minutes at each login, or for days: make one of 10 to 12 with `regate hash`", false},
+	{"costs differ", Config{"alice": {Password: goodHash}, "bob": {Password: "$2y$09" + goodHash[6:]}}, "the hashes have costs from 9 to 10, so that the time of a refusal tells which accounts exist: make all of them with one cost", true},
 	{"label without a name", Config{"": {Labels: map[string][]string{"": {"x"}}}}, `[""].labels[""]: a label needs a name`, false},
 	{"all at once", Config{"b": {Password: "x"}, "a": {Password: "$1$x"}},
 		"a.password: not a bcrypt hash ($2a$, $2b$ or $2y$, cost 04 to 17): make one with `regate hash`\n" +

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
@@ -25,6 +26,7 @@ type generation struct {
 	file  *configs.File
 	hosts *edge.Hosts
 	pools map[string]*upstream.Pool
+	known *password.Cache[authn.Identity]
 
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
@@ -47,7 +49,8 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	}
 	parts := token.Parts{Keys: p.ring, Revoked: p.revoked}
 	issuer := token.NewIssuer(file.Auth.Token, parts)
-	service, err := p.service(file, issuer)
+	g.known = p.knownLogins(file)
+	service, err := p.service(file, issuer, g.known)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +74,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 
 // service makes the half that logs people in. To add an authenticator is to
 // add it to the chain here.
-func (p *process) service(file *configs.File, issuer *token.Issuer) (*authsvc.Service, error) {
+func (p *process) service(file *configs.File, issuer *token.Issuer, known *password.Cache[authn.Identity]) (*authsvc.Service, error) {
 	rules, err := acl.Compile(file.Auth.ACL)
 	if err != nil {
 		return nil, file.Explain("auth.acl", err)
@@ -79,8 +82,18 @@ func (p *process) service(file *configs.File, issuer *token.Issuer) (*authsvc.Se
 	users := static.New(file.Auth.Users, p.passwords)
 	chain := authn.Chain{users}
 	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, users.Cost(), secret) }
-	login := authsvc.NewLogin(chain, password.NewCache[authn.Identity](cache.Options{}), decoy)
+	login := authsvc.NewLogin(chain, known, decoy)
 	return authsvc.New(authsvc.Parts{Users: login, Rules: rules, Tokens: issuer, Observe: p.meter.Token, Log: p.log}), nil
+}
+
+// knownLogins is the live generation's cache of good passwords if the accounts
+// are the same, and a new one if not. A reload would otherwise have everybody
+// compared anew at once.
+func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity] {
+	if live := p.board.live.Load(); live != nil && reflect.DeepEqual(live.file.Auth.Users, file.Auth.Users) {
+		return live.known
+	}
+	return password.NewCache[authn.Identity](cache.Options{})
 }
 
 // openPools makes a pool of each registry.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -82,7 +83,6 @@ func (p *process) door(name string, l net.Listener, h http.Handler) door {
 }
 
 func (p *process) server(name string, h http.Handler) *http.Server {
-	errorLog, _ := zap.NewStdLogAt(p.log.Named(name), zap.DebugLevel) // handshakes that fail are the internet's noise
 	return &http.Server{
 		Handler: h,
 		// Or `OPTIONS *` is answered before anybody has looked at it.
@@ -91,7 +91,7 @@ func (p *process) server(name string, h http.Handler) *http.Server {
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          errorLog,
+		ErrorLog:          log.New(serverLog{p.log.Named(name)}, "", 0),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
 			MaxReceiveBufferPerConnection: h2Window,

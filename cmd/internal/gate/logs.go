@@ -2,6 +2,7 @@ package gate
 
 import (
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,4 +48,18 @@ func setLevel(level zap.AtomicLevel, text string) {
 	if parsed, err := zapcore.ParseLevel(text); err == nil {
 		level.SetLevel(parsed)
 	}
+}
+
+// serverLog takes what http.Server writes. Handshakes that fail are the
+// internet's noise; that no connection can be accepted is for the operator.
+type serverLog struct{ log *zap.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if strings.HasPrefix(text, "http: Accept error") {
+		l.log.Error("connections cannot be accepted", zap.String("error", text))
+	} else {
+		l.log.Debug("server", zap.String("error", text))
+	}
+	return len(line), nil
 }

@@ -18,6 +18,8 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/oci"
@@ -47,7 +49,7 @@ func TestLoginBodiesAreBounded(t *testing.T) {
 func TestUnknownAccountsAreCompared(t *testing.T) {
 	t.Parallel()
 	_, p := startOpen(t, changed(t, config(t, "http://127.0.0.1:1", ""), "$2a$04$", "$2a$12$"))
-	service, err := p.service(p.first, token.NewIssuer(p.first.Auth.Token, token.Parts{Keys: p.ring, Revoked: p.revoked}))
+	service, err := p.service(p.first, token.NewIssuer(p.first.Auth.Token, token.Parts{Keys: p.ring, Revoked: p.revoked}), p.knownLogins(p.first))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,5 +283,28 @@ func TestNeedsRestart(t *testing.T) {
 		if got := strings.Join(needsRestart(was, is), ", "); got != tt.want {
 			t.Errorf("needsRestart() = %q, want %q", got, tt.want)
 		}
+	}
+}
+
+// TestReloadKeepsGoodPasswords: while accounts stay as they are, nobody has to
+// be compared anew; after a hash has changed, everybody has.
+func TestReloadKeepsGoodPasswords(t *testing.T) {
+	g, p := startOpen(t, config(t, "http://127.0.0.1:1", ""))
+	known := func() *password.Cache[authn.Identity] { return p.board.live.Load().known }
+	reload := func() {
+		if err := p.reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := known()
+	g.edit(`["*"]`, `["pull"]`)
+	reload()
+	if known() != first {
+		t.Error("a reload of the rules forgets all good passwords")
+	}
+	g.edit(devHash, strings.Replace(devHash, "$2a$", "$2b$", 1))
+	reload()
+	if known() == first {
+		t.Error("a changed account keeps its good passwords")
 	}
 }
