@@ -45,7 +45,11 @@ func (a *answer) prepare() error {
 	if err := a.refuse(); err != nil {
 		return err
 	}
-	if err := a.rewriteLinks(); err != nil {
+	err := checkSingle(a.res.Header)
+	if err == nil {
+		err = a.rewriteLinks()
+	}
+	if err != nil {
 		return oci.Errorf(oci.BadGateway, "bad answer of the registry").Because(err)
 	}
 	status := a.res.StatusCode
@@ -87,13 +91,14 @@ func (a *answer) endless() bool {
 	return res.ContentLength < 0 && len(res.TransferEncoding) == 0 && a.r.Method != http.MethodHead
 }
 
-// rewriteLinks replaces what is to lead to the gate.
+// rewriteLinks replaces what is to lead to the gate, after checkSingle.
 func (a *answer) rewriteLinks() error {
 	h := a.res.Header
+	if a.res.StatusCode == http.StatusTemporaryRedirect {
+		h.Del("Link") // it would lead to a page of a blob
+		return a.storage(h.Get("Location"))
+	}
 	if text := h.Get("Location"); text != "" {
-		if a.res.StatusCode == http.StatusTemporaryRedirect {
-			return a.storage(text)
-		}
 		public, err := a.publicLocation(text)
 		if err != nil {
 			return fmt.Errorf("location %q: %w", bare(text), err)

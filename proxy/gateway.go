@@ -51,7 +51,9 @@ func New(routes *Table, auth Authorizer, o Options) *Gateway {
 // Serve answers one request. It is for edge.Handler, which renders its error.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	rec := edge.RecordFrom(r.Context())
-	w.Header()["Docker-Distribution-Api-Version"] = apiVersion // also on errors: docker looks for it
+	h := w.Header()
+	h["Docker-Distribution-Api-Version"] = apiVersion // also on errors: docker looks for it
+	h["X-Content-Type-Options"] = noSniff             // whoever may push writes what a browser would show under our name
 
 	req, err := parse(r)
 	if err != nil {

@@ -83,6 +83,8 @@ func setOwn(h http.Header, op oci.Op) {
 
 var (
 	apiVersion = []string{"registry/2.0"}
+	noSniff    = []string{"nosniff"}
+	octets     = []string{"application/octet-stream"}
 	noStore    = []string{"no-store"}
 	private    = []string{"private, max-age=31536000"}
 )

@@ -103,10 +103,12 @@ func bare(link string) string {
 func (a *answer) storage(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil:
+	case err != nil || strings.Contains(text, " "): // perhaps another URL follows
 		return errNoURL
 	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return errors.New("the redirect has no host")
+	case u.User != nil:
+		return errors.New("the redirect has a user") // a password for clients to send, or a host that looks like another
 	case strings.EqualFold(u.Host, a.ep.URL.Host) || strings.EqualFold(u.Host, a.r.Host):
 		return errors.New("the redirect leads back to the registry")
 	}

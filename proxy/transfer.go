@@ -30,6 +30,9 @@ func (a *answer) send() error {
 	if v := a.res.Header["Www-Authenticate"]; v != nil && !a.route.Pool.Checked() {
 		h["Www-Authenticate"] = v
 	}
+	if h["Content-Type"] == nil && a.hasBody() {
+		h["Content-Type"] = octets // or net/http guesses, and text/html is one of its guesses
+	}
 	setOwn(h, a.req.Op)
 	if a.res.StatusCode >= 300 && a.res.StatusCode != http.StatusNotModified {
 		h["Cache-Control"] = noStore
@@ -40,6 +43,11 @@ func (a *answer) send() error {
 		return nil
 	}
 	return a.copy()
+}
+
+// hasBody reports whether a body follows, as far as one can know before.
+func (a *answer) hasBody() bool {
+	return a.r.Method != http.MethodHead && a.res.ContentLength != 0
 }
 
 // copy sends the body.
