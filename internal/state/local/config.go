@@ -18,8 +18,9 @@ const (
 type Config struct {
 	// Path is the directory that keeps what the gate must find again after a
 	// restart: certificates, keys, secrets. It is made with mode 0700 if it is
-	// not there, and must not be on a network file system. Default
-	// /var/lib/regate. Only one process can use it at a time.
+	// not there. It must not be on a network file system, and must belong to
+	// the user of the gate or to root, with no right for everybody to write to
+	// it. Default /var/lib/regate. Only one process can use it at a time.
 	Path string `yaml:"path"`
 
 	// KeyFile holds 64 hexadecimal characters ("openssl rand -hex 32"): the

@@ -51,12 +51,19 @@ func open(ctx context.Context, cfg Config, log *zap.Logger, now func() time.Time
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state %s: %w", cfg.dbPath(), err), s.Close())
 	}
-	s.warnMode()
+	warnModes(cfg, log)
 	return s, nil
 }
 
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if err := refuseShared(dir, info); err != nil {
 		return err
 	}
 	return refuseNetwork(dir)
@@ -107,14 +114,4 @@ func tryOpen(path string) (*bbolt.DB, error) {
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return db, err
-}
-
-// warnMode tells the operator about a file that was put back with a wider mode
-// than it was made with: what is sealed in it is safe, names and hashes are not.
-func (s *Store) warnMode() {
-	path := s.db.Path()
-	info, err := os.Stat(path)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		s.log.Warn("state file is open to other users: chmod 600 it", zap.String("path", path), zap.Stringer("mode", info.Mode()))
-	}
 }

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestOpenMakesPrivateFiles(t *testing.T) {
@@ -31,24 +29,6 @@ func TestOpenMakesPrivateFiles(t *testing.T) {
 		if err != nil || info.Mode() != want {
 			t.Errorf("%q: mode %v, %v, want %v", path, info.Mode(), err, want)
 		}
-	}
-}
-
-func TestOpenWarnsOfWideMode(t *testing.T) {
-	dir := newDir(t)
-	if err := openAt(t, dir, time.Now).Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(filepath.Join(dir, dbFile), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	core, logs := observer.New(zap.WarnLevel)
-	s, err := Open(t.Context(), Config{Path: dir}, zap.New(core))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil || logs.Len() != 1 {
-		t.Errorf("%d warnings, want 1 (%v)", logs.Len(), err)
 	}
 }
 
