@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/regate/regate/e2e/image"
@@ -14,7 +15,10 @@ import (
 func testCompose(t *testing.T, d docker) {
 	d.importRegistry(t)
 	dir := testbed.Dir(t)
-	for _, name := range []string{"compose.yaml", "regate.yaml"} {
+	if err := os.Mkdir(filepath.Join(dir, "config"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"compose.yaml", "config/regate.yaml"} {
 		text, err := os.ReadFile(filepath.Join(tool.Root(), "deploy", "compose", name))
 		if err != nil {
 			t.Fatal(err)
@@ -45,17 +49,40 @@ func testCompose(t *testing.T, d docker) {
 	})
 	compose("up", "-d")
 
-	eventually(t, "the gate answers at https://localhost", func() bool {
+	login := func(password string) error {
 		_, err := testbed.Try(testbed.Command{
-			Program: "docker", Args: []string{"login", "-u", "admin", "-p", "change me", "localhost"}, Dir: dir, Env: d.env(),
+			Program: "docker", Args: []string{"login", "-u", "admin", "-p", password, "localhost"}, Dir: dir, Env: d.env(),
 		})
-		return err == nil
-	})
+		return err
+	}
+	eventually(t, "the gate answers at https://localhost", func() bool { return login("change me") == nil })
 	d.in(t, dir, string(image.Tree()), "import", "-", "localhost/team/app:1")
 	d.in(t, dir, "", "push", "localhost/team/app:1")
 	d.in(t, dir, "", "rmi", "localhost/team/app:1")
 	d.in(t, dir, "", "pull", "localhost/team/app:1")
 	fetchPlain(t, "http://localhost/.well-known/regate/ca.crt")
+	changePassword(t, filepath.Join(dir, "config", "regate.yaml"), "another one")
+	eventually(t, "the new password is in force", func() bool { return login("another one") == nil })
+	if login("change me") == nil {
+		t.Error("the old password is in force as well")
+	}
+}
+
+// changePassword puts another file in the place of the old one, as editors do.
+func changePassword(t *testing.T, path, password string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := regexp.MustCompile(`\$2[ab]\$[^"]+`)
+	text = hash.ReplaceAllLiteral(text, []byte(testbed.Bcrypt(t, password)))
+	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // importRegistry gives the engine a stand-in for Docker Hub's registry:3: the
