@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -52,7 +53,7 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 		}
 		l, err := net.Listen("tcp", d.addr)
 		if err != nil {
-			return doors, fmt.Errorf("listen.%s: %w", d.name, err)
+			return doors, fmt.Errorf("listen.%s: %w%s", d.name, err, hint(err))
 		}
 		doors = append(doors, p.door(d.name, l, d.handler()))
 	}
@@ -64,6 +65,13 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 	control.addr = p.first.ControlSocket()
 	control.server.ConnContext = withPeer
 	return append(doors, control), nil
+}
+
+func hint(err error) string {
+	if errors.Is(err, syscall.EACCES) {
+		return " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+	}
+	return ""
 }
 
 func (p *process) door(name string, l net.Listener, h http.Handler) door {
