@@ -88,6 +88,7 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 	p := &process{opts: o, first: file, passwords: password.NewPool(password.Options{})}
 	p.work, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.log, p.level = newLog(file.Log.Format, o.Log)
+	setLevel(p.level, file.Log.Level)
 	restore := zap.RedirectStdLog(p.log.Named("std")) // http.Transport writes there
 	context.AfterFunc(p.work, restore)
 	p.watch = configs.NewWatcher(p.log.Named("watch"))
