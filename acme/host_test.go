@@ -47,7 +47,7 @@ func FuzzMatchHost(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, pattern, host string) {
 		if checkHost(pattern) != nil || checkHost(host) != nil || strings.Contains(host, "*") {
-			t.Skip() // the gate refuses it in its configuration, and a client in a URL
+			return // the gate refuses it in its configuration, and a client in a URL
 		}
 		cert := &x509.Certificate{DNSNames: []string{pattern}}
 		if isAddr(pattern) {
