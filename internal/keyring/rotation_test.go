@@ -135,6 +135,7 @@ func TestRunFollowsOtherGatesByHint(t *testing.T) {
 		store := openStore(t)
 		follower := openRing(t, Options{Store: store, Now: clock})
 		run(t, follower)
+		synctest.Wait() // it watches
 		before := follower.JWKS()
 		ahead.Store(int64(signFor))
 		if err := openRing(t, Options{Store: store, Now: clock}).refresh(t.Context()); err != nil {
