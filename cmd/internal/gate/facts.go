@@ -43,9 +43,15 @@ func (p *process) announce(doors []door) {
 		p.log.Info("listening", zap.String("on", d.name), zap.String("address", d.addr))
 	}
 	p.log.Info("serving hosts", zap.Strings("hosts", p.first.TLS.Hosts), zap.String("tls", p.first.TLS.Mode))
-	if f.CAFile != "" {
-		p.log.Info("clients must trust the CA", zap.String("file", f.CAFile), zap.String("fingerprint", f.CAFingerprint))
-	}
+	p.sayCA()
 	p.log.Info("registries must trust the token root", zap.String("file", f.RootFile), zap.String("fingerprint", f.RootFingerprint))
 	p.log.Info("state", zap.String("path", f.State))
+}
+
+// sayCA names the CA of mode internal, at start and when a reload has made
+// another one.
+func (p *process) sayCA() {
+	if print := p.certs.CAFingerprint(); print != "" {
+		p.log.Info("clients must trust the CA", zap.String("file", caFile(p.first)), zap.String("fingerprint", print))
+	}
 }

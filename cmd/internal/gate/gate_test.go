@@ -313,3 +313,17 @@ func TestControlTakesNoOtherFilesPlace(t *testing.T) {
 		t.Errorf("the file holds %q", text)
 	}
 }
+
+// TestNewCAIsSaid: clients have to be given another certificate, and somebody
+// has to know its fingerprint.
+func TestNewCAIsSaid(t *testing.T) {
+	g := start(t, config(t, "http://127.0.0.1:1", ""))
+	g.edit("mode: internal", "mode: internal, internal: {name: another}")
+	if _, err := NewControl(filepath.Join(g.State, "control.sock")).Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(g.log)
+	if n := strings.Count(string(text), "clients must trust the CA"); n != 2 {
+		t.Errorf("the log names a CA %d times, want at start and after the reload:\n%s", n, text)
+	}
+}

@@ -62,7 +62,11 @@ func (p *process) swap(ctx context.Context, file *configs.File) error {
 	for _, w := range file.Warnings {
 		p.log.Warn("configuration", zap.String("at", w.String()))
 	}
+	before := p.certs.CAFingerprint()
 	next.commit()
+	if p.certs.CAFingerprint() != before {
+		p.sayCA()
+	}
 	p.watch.Follow(file.Seen())
 	if last := p.board.live.Swap(next); last != nil {
 		last.close()
