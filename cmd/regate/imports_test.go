@@ -27,7 +27,8 @@ var mayImport = map[string][]string{
 	"internal/problem":         {},
 	"proxy/upstream":           {"internal/oci", "authsvc/authn"}, // authn for Secret alone
 	"proxy":                    {"internal/oci", "internal/edge", "proxy/upstream"},
-	"acme":                     {"internal/state", "internal/keyring"},
+	"acme":                     {"internal/state", "internal/keyring", "acme/dns"},
+	"acme/dns":                 {},
 	"authsvc/authn":            {},
 	"authsvc/password":         {"authsvc/authn"},
 	"authsvc/authn/static":     {"authsvc/authn", "authsvc/password"},
@@ -50,6 +51,8 @@ var onlyImporter = map[string][]string{
 	"golang.org/x/crypto/bcrypt":           {"authsvc/password"},
 	"github.com/golang-jwt/":               {"authsvc/token"},
 	"github.com/caddyserver/certmagic":     {"acme"},
+	"github.com/libdns/":                   {"acme/dns"},
+	"github.com/aws/":                      {"acme/dns"},
 	"gopkg.in/yaml.v3":                     {"configs"},
 	"github.com/fsnotify/":                 {"configs"},
 	"github.com/spf13/cobra":               {"cmd/regate"},
