@@ -12,7 +12,7 @@ bin=$root/.tools/bin
 stamps=$root/.tools/stamps
 
 # gcc is for the race detector, nginx and haproxy are what the benchmarks compare with.
-packages="apache2-utils buildah busybox-static containerd curl docker-compose
+packages="apache2-utils bind9 buildah busybox-static containerd curl docker-compose
 docker-registry docker.io gcc haproxy iproute2 libc6-dev nginx podman prometheus
 runc skopeo"
 
@@ -21,7 +21,10 @@ programs="staticcheck honnef.co/go/tools/cmd/staticcheck@v0.8.2
 crane github.com/google/go-containerregistry/cmd/crane@v0.22.1
 regctl github.com/regclient/regclient/cmd/regctl@v0.11.7
 registry github.com/distribution/distribution/v3/cmd/registry@v3.1.2
-helm helm.sh/helm/v4/cmd/helm@v4.3.1"
+helm helm.sh/helm/v4/cmd/helm@v4.3.1
+pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
+pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1
+step-ca github.com/smallstep/certificates/cmd/step-ca@v0.30.2"
 
 say() { echo "install: $*" >&2; }
 die() { say "$*"; exit 1; }

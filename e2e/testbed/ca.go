@@ -76,6 +76,12 @@ func (ca *CA) Issue(t testing.TB, names ...string) (cert, key string) {
 			tmpl.DNSNames = append(tmpl.DNSNames, name)
 		}
 	}
+	return ca.certify(t, tmpl)
+}
+
+// certify signs tmpl with a new key and returns the files of both.
+func (ca *CA) certify(t testing.TB, tmpl *x509.Certificate) (cert, key string) {
+	t.Helper()
 	private := newKey(t)
 	der := sign(t, tmpl, ca.cert, private, ca.key)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,39 +17,31 @@ type Gate struct {
 	*Process
 	Host  string // gate.test:PORT, as clients write it
 	URL   string // https://gate.test:PORT
-	Plain string // http://gate.test:PORT
+	Plain string // http://gate.test:PORT; "" has it listen nowhere
 	Admin string // http://127.0.0.1:PORT
 	CA    *CA    // who signs its certificate; its own is known after Start
+	TLS   string // the section tls of its configuration
 	File  string // its configuration
 
-	dir      string
-	preamble string
+	Port, PlainPort int
+
+	dir string
 }
 
 // NewGate reserves the addresses of a gate and makes its certificate. With no
 // CA given the gate is told to be its own.
 func NewGate(t testing.TB, ca *CA) *Gate {
 	t.Helper()
-	https, plain, admin := strconv.Itoa(Port()), strconv.Itoa(Port()), LocalAddr()
-	g := &Gate{
-		Host:  Host + ":" + https,
-		URL:   "https://" + Host + ":" + https,
-		Plain: "http://" + Host + ":" + plain,
-		Admin: "http://" + admin,
-		CA:    ca,
-		dir:   Dir(t),
-	}
+	g := &Gate{CA: ca, Port: Port(), PlainPort: Port(), Admin: "http://" + LocalAddr(), dir: Dir(t)}
+	g.Host = Host + ":" + strconv.Itoa(g.Port)
+	g.URL = "https://" + g.Host
+	g.Plain = "http://" + Host + ":" + strconv.Itoa(g.PlainPort)
 	g.File = filepath.Join(g.dir, "regate.yaml")
-	tls := "mode: internal"
+	g.TLS = "{hosts: [" + Host + "], mode: internal}"
 	if ca != nil {
 		cert, key := ca.Issue(t, Host)
-		tls = fmt.Sprintf("mode: files, files: [{cert: %s, key: %s}]", cert, key)
+		g.TLS = fmt.Sprintf("{hosts: [%s], mode: files, files: [{cert: %s, key: %s}]}", Host, cert, key)
 	}
-	g.preamble = fmt.Sprintf(`listen: {https: "%[1]s:%[2]s", http: "%[1]s:%[3]s", admin: %[4]q, grace: 0s}
-tls: {hosts: [%[5]s], %[6]s}
-state: {path: %[7]s}
-log: {level: debug, format: json}
-`, address, https, plain, admin, Host, tls, g.StatePath())
 	return g
 }
 
@@ -59,7 +52,19 @@ func (g *Gate) StatePath() string { return filepath.Join(g.dir, "state") }
 // log are given, the rest is yaml.
 func (g *Gate) Configure(t testing.TB, yaml string) {
 	t.Helper()
-	write(t, g.File, g.preamble+yaml)
+	write(t, g.File, g.preamble()+yaml)
+}
+
+func (g *Gate) preamble() string {
+	plain := ""
+	if g.Plain != "" {
+		plain = fmt.Sprintf("%s:%d", Address, g.PlainPort)
+	}
+	return fmt.Sprintf(`listen: {https: "%s:%d", http: %q, admin: %q, grace: 0s}
+tls: %s
+state: {path: %s}
+log: {level: debug, format: json}
+`, Address, g.Port, plain, strings.TrimPrefix(g.Admin, "http://"), g.TLS, g.StatePath())
 }
 
 // TokenRoot has the gate make its token root and returns the file, which is
@@ -70,15 +75,22 @@ func (g *Gate) TokenRoot(t testing.TB) string {
 	return filepath.Join(g.StatePath(), "token-root.pem")
 }
 
-// Start runs the gate and waits until it is ready.
+// Start runs the gate and waits until it is ready and has a certificate.
 func (g *Gate) Start(t testing.TB) {
 	t.Helper()
-	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
-	g.Await(t, g.ready)
+	g.Launch(t)
 	if g.CA == nil {
 		g.CA = LoadCA(t, filepath.Join(g.StatePath(), "certs", "ca.crt"))
 	}
 	g.Await(t, g.serving)
+}
+
+// Launch runs the gate and waits until it is ready, with a certificate or
+// without. It may be used again when the gate has ended.
+func (g *Gate) Launch(t testing.TB) {
+	t.Helper()
+	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
+	g.Await(t, g.ready)
 }
 
 // AwaitReady waits for a gate that somebody else has started.
@@ -101,13 +113,16 @@ func answers(client *http.Client, url string, statuses ...int) error {
 	if err != nil {
 		return err
 	}
+	return statusIs(res, statuses...)
+}
+
+// statusIs ends an answer and reports an error unless it has one of the statuses.
+func statusIs(res *http.Response, statuses ...int) error {
 	defer res.Body.Close()
-	for _, status := range statuses {
-		if res.StatusCode == status {
-			return nil
-		}
+	if slices.Contains(statuses, res.StatusCode) {
+		return nil
 	}
-	return fmt.Errorf("%s: %s", url, res.Status)
+	return fmt.Errorf("%s: %s", res.Request.URL, res.Status)
 }
 
 func write(t testing.TB, path, text string) string {

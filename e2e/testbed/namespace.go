@@ -27,7 +27,8 @@ import (
 // check: a test there would prove nothing.
 const Host = "gate.test"
 
-const address = "10.77.0.1"
+// Address is that private one.
+const Address = "10.77.0.1"
 
 // envDir names the folder of a run; its presence means "already inside". There
 // it is mounted under a short and constant path.
@@ -89,7 +90,7 @@ func enter() int {
 // the machine's own engines keep there, and our traces from them.
 func furnish(dir string) error {
 	hosts := filepath.Join(dir, "hosts")
-	lines := "127.0.0.1 localhost\n::1 localhost\n" + address + " " + Host + "\n"
+	lines := "127.0.0.1 localhost\n::1 localhost\n" + Address + " " + Host + "\n"
 	if err := os.WriteFile(hosts, []byte(lines), 0o644); err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func mountEmpty(path string) error {
 func network() error {
 	for _, args := range [][]string{
 		{"link", "set", "lo", "up"},
-		{"addr", "add", address + "/24", "dev", "lo"},
+		{"addr", "add", Address + "/24", "dev", "lo"},
 	} {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %v: %w: %s", args, err, out)
