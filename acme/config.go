@@ -2,6 +2,7 @@ package acme
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"time"
 
@@ -24,10 +25,14 @@ type Config struct {
 	// Needed in every mode but proxied.
 	Hosts []string `yaml:"hosts"`
 
-	// Mode says where certificates come from: internal (a CA of the gate's
-	// own), files, or proxied (a load balancer ends TLS, the https address
-	// speaks plain HTTP). The default will be acme, once that is there.
+	// Mode says where certificates come from: acme (a CA that hands them out by
+	// itself, such as Let's Encrypt), internal (a CA of the gate's own), files,
+	// or proxied (a load balancer ends TLS, the https address speaks plain
+	// HTTP). Default acme.
 	Mode string `yaml:"mode"`
+
+	// ACME is for mode acme.
+	ACME ACME `yaml:"acme"`
 
 	// Internal is for mode internal.
 	Internal Internal `yaml:"internal"`
@@ -81,6 +86,7 @@ func (c Config) withDefaults() Config {
 	if c.Internal.Lifetime == 0 {
 		c.Internal.Lifetime = defaultLifetime
 	}
+	c.ACME = c.ACME.withDefaults()
 	c.Hosts = canonicalAll(c.Hosts)
 	return c
 }
@@ -117,20 +123,21 @@ func (c Config) validateHosts(l *problem.List) {
 
 func (c Config) validateMode(l *problem.List) {
 	mode := c.withDefaults().Mode
-	if c.Mode == "" {
-		l.Addf("mode", "is missing: write internal, files or proxied (acme will be the default, and is not there yet)")
-		return
-	}
 	switch mode {
 	case ModeACME:
-		l.Addf("mode", "acme is not there yet: use internal, files or proxied")
+		l.Under("acme", c.ACME.validate())
+		c.validateIssuable(l)
 	case ModeInternal, ModeProxied:
 	case ModeFiles:
 		if len(c.Files) == 0 {
 			l.Addf("files", "names no certificate, but mode is files")
 		}
 	default:
-		l.Addf("mode", "%q is none of internal, files and proxied", c.Mode)
+		l.Addf("mode", "%q is none of acme, internal, files and proxied", c.Mode)
+		return
+	}
+	if mode != ModeACME && !reflect.DeepEqual(c.ACME, ACME{}) {
+		l.Warnf("acme", "is not read in mode %s", mode)
 	}
 	if mode != ModeFiles && len(c.Files) > 0 {
 		l.Warnf("files", "is not read in mode %s", mode)

@@ -23,17 +23,12 @@ var validateTests = []struct {
 	{
 		name: "nothing",
 		want: "hosts: names no host: list the names under which clients reach the gate\n" +
-			"mode: is missing: write internal, files or proxied (acme will be the default, and is not there yet)",
-	},
-	{
-		name: "what comes later",
-		cfg:  Config{Hosts: []string{"a.example.com"}, Mode: "acme"},
-		want: "mode: acme is not there yet: use internal, files or proxied",
+			"acme.email: is missing: a CA wants to know whom to write to when it has to take certificates back",
 	},
 	{
 		name: "unknown mode",
 		cfg:  Config{Hosts: []string{"a"}, Mode: "Internal"},
-		want: `mode: "Internal" is none of internal, files and proxied`,
+		want: `mode: "Internal" is none of acme, internal, files and proxied`,
 	},
 	{
 		name: "hosts",
@@ -67,8 +62,8 @@ hosts[15]: "` + strings.Repeat("a", 64) + `" has a label that is empty or longer
 	},
 	{
 		name: "sections of other modes",
-		cfg:  Config{Mode: "proxied", Files: []KeyPair{{"c", "k"}}, Internal: Internal{Name: "x"}},
-		want: "warning files: is not read in mode proxied\nwarning internal: is not read in mode proxied",
+		cfg:  Config{Mode: "proxied", Files: []KeyPair{{"c", "k"}}, Internal: Internal{Name: "x"}, ACME: ACME{First: CA{Email: "x"}}},
+		want: "warning acme: is not read in mode proxied\nwarning files: is not read in mode proxied\nwarning internal: is not read in mode proxied",
 	},
 	{
 		name: "internal",

@@ -29,6 +29,9 @@ func (f *File) checkEntry(bad *problem.List) {
 	case host != "" && !f.TLS.Covers(host):
 		bad.Warnf("listen.public_url", "%s is none of tls.hosts, so whatever stands before the gate must have the certificate for it", host)
 	}
+	if f.TLS.NeedsHTTP() && f.Listen.HTTP == "" {
+		bad.Addf("tls.acme.challenges", "http-01 alone needs listen.http, which is off: turn it on, or add tls-alpn-01")
+	}
 	if path := f.ControlSocket(); len(path) > maxSocketPath {
 		bad.Addf("listen.control", "%s is longer than the %d bytes that a socket's path may have", path, maxSocketPath)
 	}

@@ -22,8 +22,10 @@ func filesIn(v reflect.Value, key string) (paths []string) {
 			return filesIn(v.Elem(), key)
 		}
 	case reflect.Struct:
-		for _, name := range fieldsOf(v.Type()).names {
-			paths = append(paths, filesIn(v.FieldByIndex(fieldsOf(v.Type()).index[name]), name)...)
+		for name, index := range fieldsOf(v.Type()).index {
+			if v.Type().FieldByIndex(index).Tag.Get("file") != "no" {
+				paths = append(paths, filesIn(v.FieldByIndex(index), name)...)
+			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -42,12 +44,12 @@ func filesIn(v reflect.Value, key string) (paths []string) {
 }
 
 // namesFile reports whether a key's value is the path of a file that is read
-// again. root_file is written by the gate itself, and key_file, the state's, is
-// read at start only.
+// again. A field that only looks like it has the tag file:"no", such as the
+// state's key_file, which is read at start only. root_file is written by the
+// gate itself.
 func namesFile(key string) bool {
-	switch key {
-	case "root_file", "key_file":
+	if key == "root_file" {
 		return false
 	}
-	return slices.Contains([]string{"file", "cert", "key", "ca"}, key[strings.LastIndexByte(key, '_')+1:])
+	return slices.Contains([]string{"file", "cert", "key", "ca", "roots"}, key[strings.LastIndexByte(key, '_')+1:])
 }

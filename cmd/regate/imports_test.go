@@ -23,11 +23,13 @@ var mayImport = map[string][]string{
 	"internal/keyring":         {"internal/state"},
 	"internal/edge":            {"internal/oci"},
 	"internal/metrics":         {},
+	"internal/connlimit":       {},
 	"internal/cache":           {},
 	"internal/problem":         {},
+	"internal/trust":           {},
 	"proxy/upstream":           {"internal/oci", "authsvc/authn"}, // authn for Secret alone
 	"proxy":                    {"internal/oci", "internal/edge", "proxy/upstream"},
-	"acme":                     {"internal/state", "internal/keyring", "acme/dns"},
+	"acme":                     {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
 	"acme/dns":                 {},
 	"authsvc/authn":            {},
 	"authsvc/password":         {"authsvc/authn"},

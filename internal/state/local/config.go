@@ -29,7 +29,7 @@ type Config struct {
 	// protects copies of the database alone, so back the two up apart, or keep
 	// the file elsewhere. Without it the certificates and token keys in the
 	// state are lost.
-	KeyFile string `yaml:"key_file"`
+	KeyFile string `yaml:"key_file" file:"no"`
 }
 
 func (c Config) withDefaults() Config {
