@@ -49,15 +49,19 @@ type Listen struct {
 	// Drain is how long after Grace transfers may go on before they are cut.
 	// Default 15m.
 	Drain time.Duration `yaml:"drain"`
+
+	// Limits are how much clients can take.
+	Limits Limits `yaml:"limits"`
 }
 
 func defaultListen() Listen {
 	return Listen{
-		HTTPS: ":443",
-		HTTP:  ":80",
-		Admin: "127.0.0.1:9180",
-		Grace: 10 * time.Second,
-		Drain: 15 * time.Minute,
+		HTTPS:  ":443",
+		HTTP:   ":80",
+		Admin:  "127.0.0.1:9180",
+		Grace:  10 * time.Second,
+		Drain:  15 * time.Minute,
+		Limits: defaultLimits(),
 	}
 }
 
@@ -100,6 +104,7 @@ func (l Listen) Validate() error {
 	if l.Drain < 0 {
 		bad.Addf("drain", "%s is negative", l.Drain)
 	}
+	bad.Under("limits", l.Limits.validate())
 	return bad.Err()
 }
 

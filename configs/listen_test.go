@@ -35,6 +35,12 @@ var listenTests = []struct {
 	{"address within a network", "trusted_proxies: [10.0.0.1/8]", "1: trusted_proxies[0]: 10.0.0.1/8 has bits outside of its mask; the network is 10.0.0.0/8"},
 	{"everybody", "trusted_proxies: ['::/0']", "1: trusted_proxies[0]: ::/0 is everybody: each client can say which address it has"},
 	{"negative", "grace: -1s\ndrain: -1m", "1: grace: -1s is negative\n2: drain: -1m0s is negative"},
+	{"limits", "limits: {connections: 100, per_network: 10, handshakes: 2, streams: 1, header_bytes: 4096, header_time: 1s}", ""},
+	{"limits that would refuse everybody", "limits:\n  connections: 0\n  per_network: 0\n  handshakes: 1\n  streams: 0\n  header_bytes: 100\n  header_time: 0s",
+		"2: limits.connections: 0 is not between 16 and 1048576\n3: limits.per_network: 0 is not between 1 and 1048576\n" +
+			"4: limits.handshakes: 1 is not between 2 and 1048576\n5: limits.streams: 0 is not between 1 and 1000\n" +
+			"6: limits.header_bytes: 100 is not between 4096 and 1048576\n7: limits.header_time: 0s is not between 1s and 1m"},
+	{"a network for all", "limits: {connections: 100}", "1: limits.per_network: 2048 is more than connections: one network can take them all"},
 	{"planned, and off", "proxy_protocol: false\ncors: {origins: []}", ""},
 	{"planned", "proxy_protocol: true\ncors: {origins: [a]}", "1: proxy_protocol: is not there yet\n2: cors: is not there yet"},
 }
@@ -61,7 +67,7 @@ func TestListenDefaults(t *testing.T) {
 		t.Errorf("Proxies() = %v, want %v", got, nets)
 	}
 	l.TrustedProxies = nil
-	want := Listen{HTTPS: ":443", Admin: "127.0.0.1:9180", Grace: 10 * time.Second, Drain: 15 * time.Minute}
+	want := Listen{HTTPS: ":443", Admin: "127.0.0.1:9180", Grace: 10 * time.Second, Drain: 15 * time.Minute, Limits: defaultLimits()}
 	if !reflect.DeepEqual(l, want) {
 		t.Errorf("read gave %+v, want %+v", l, want)
 	}

@@ -80,6 +80,9 @@ type gatherConn struct {
 	err  error             // of a write that TLS has not heard of; ends all others
 }
 
+// NetConn is the connection below, as tls.Conn has one.
+func (c *gatherConn) NetConn() net.Conn { return c.Conn }
+
 func (c *gatherConn) hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -36,16 +36,18 @@ type Metrics struct {
 	transfers
 	tokens
 	reloads
+	connections
 }
 
 // New returns Metrics in a registry of their own.
 func New(b Build) *Metrics {
 	m := &Metrics{
-		registry:  prometheus.NewRegistry(),
-		requests:  newRequests(),
-		transfers: newTransfers(),
-		tokens:    newTokens(),
-		reloads:   newReloads(),
+		registry:    prometheus.NewRegistry(),
+		requests:    newRequests(),
+		transfers:   newTransfers(),
+		tokens:      newTokens(),
+		reloads:     newReloads(),
+		connections: newConnections(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -55,6 +57,7 @@ func New(b Build) *Metrics {
 		m.transfers.bytes,
 		m.tokens.issued, m.tokens.refused,
 		m.reloads.total, m.reloads.ok, m.reloads.last,
+		m.connections.refused,
 	)
 	return m
 }

@@ -22,6 +22,8 @@ func used() *Metrics {
 		return []Certificate{{"a.example", time.Unix(1_900_000_000, 0)}, {"b.example", time.Time{}}}
 	})
 	m.ShowDraining(func() bool { return true })
+	m.ShowConnections(func() map[string]int { return map[string]int{"https": 3, "http": 0} })
+	m.Refused("https", "per_network")
 	m.Request("get_blob", 206, 3*time.Second)
 	m.Request("get_blob", 200, time.Second)
 	m.Request("", 421, time.Millisecond)
@@ -69,6 +71,9 @@ func TestMetrics(t *testing.T) {
 		`regate_upstream_up{endpoint="10.0.0.2:5000",registry="main"} 0`,
 		`regate_certificate_expiry_timestamp_seconds{host="a.example"} 1.9e+09`,
 		`regate_draining 1`,
+		`regate_connections{listener="https"} 3`,
+		`regate_connections{listener="http"} 0`,
+		`regate_connections_refused_total{listener="https",reason="per_network"} 1`,
 		`regate_build_info{goversion="go1.`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,

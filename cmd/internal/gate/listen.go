@@ -15,17 +15,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
 )
 
-// Limits of the servers. There is no time-out on a whole request: layers take
-// as long as they take, and bodies have progress deadlines of their own.
+// Limits of the servers that nobody needs to change. There is no time-out on a
+// whole request: layers take as long as they take, and bodies have progress
+// deadlines of their own.
 const (
-	headerTime = 10 * time.Second  // for the handshake and a request's header
-	idleTime   = 180 * time.Second // longer than any client keeps a connection idle (protocol.md 4.5)
-	maxHeader  = 64 << 10
-	maxStreams = 100
-	h2Window   = 4<<20 - 1 // the largest that net/http takes; its default slows uploads
+	idleTime = 180 * time.Second // longer than any client keeps a connection idle (protocol.md 4.5)
+	h2Window = 4<<20 - 1         // the largest that net/http takes; its default slows uploads
 )
 
 // A door is a listener and what serves it.
@@ -33,6 +32,7 @@ type door struct {
 	name     string
 	addr     string // as it really is, the port that the system chose included
 	listener net.Listener
+	limiter  *connlimit.Limiter // nil for the control socket
 	server   *http.Server
 	serve    func() error // until the server is shut down; nil then
 }
@@ -44,6 +44,7 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 			closeAll(doors)
 		}
 	}()
+	limits := p.fitLimits(cfg.Limits)
 	for _, d := range []struct {
 		name, addr string
 		handler    func() http.Handler
@@ -55,13 +56,16 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 		if err != nil {
 			return doors, fmt.Errorf("listen.%s: %w%s", d.name, err, hint(err))
 		}
-		doors = append(doors, p.door(d.name, l, d.handler()))
+		server := p.server(d.name, d.handler(), limits)
+		doors = append(doors, p.door(d.name, l, server, p.limiter(d.name, limits)))
 	}
+	p.meter.ShowConnections(func() map[string]int { return connections(doors) })
 	l, err := listenControl(p.first.ControlSocket())
 	if err != nil {
 		return doors, fmt.Errorf("listen.control: %w", err)
 	}
-	control := p.door("control", l, edge.Stack(edge.Handler(p.serveControl), edge.Log(p.log.Named("control"), nil), edge.Recover))
+	commands := edge.Stack(edge.Handler(p.serveControl), edge.Log(p.log.Named("control"), nil), edge.Recover)
+	control := p.door("control", l, p.server("control", commands, limits), nil)
 	control.addr = p.first.ControlSocket()
 	control.server.ConnContext = withPeer
 	return append(doors, control), nil
@@ -74,11 +78,14 @@ func hint(err error) string {
 	return ""
 }
 
-func (p *process) door(name string, l net.Listener, h http.Handler) door {
-	d := door{name: name, addr: l.Addr().String(), listener: l, server: p.server(name, h)}
+func (p *process) door(name string, l net.Listener, s *http.Server, limiter *connlimit.Limiter) door {
+	d := door{name: name, addr: l.Addr().String(), listener: l, limiter: limiter, server: s}
+	if limiter != nil {
+		l = limiter.Listener(l)
+	}
 	if name == "https" {
 		p.httpsPort = l.Addr().(*net.TCPAddr).Port
-		l = p.secure(l, d.server)
+		l = p.secure(l, d)
 	}
 	d.serve = func() error {
 		err := d.server.Serve(l)
@@ -90,18 +97,18 @@ func (p *process) door(name string, l net.Listener, h http.Handler) door {
 	return d
 }
 
-func (p *process) server(name string, h http.Handler) *http.Server {
+func (p *process) server(name string, h http.Handler, limits configs.Limits) *http.Server {
 	return &http.Server{
 		Handler: h,
 		// Or `OPTIONS *` is answered before anybody has looked at it.
 		DisableGeneralOptionsHandler: true,
 
-		ReadHeaderTimeout: headerTime,
+		ReadHeaderTimeout: limits.HeaderTime,
 		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    limits.HeaderBytes,
 		ErrorLog:          log.New(serverLog{p.log.Named(name)}, "", 0),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
+			MaxConcurrentStreams:          limits.Streams,
 			MaxReceiveBufferPerConnection: h2Window,
 			MaxReceiveBufferPerStream:     h2Window,
 			SendPingTimeout:               30 * time.Second,
@@ -112,12 +119,13 @@ func (p *process) server(name string, h http.Handler) *http.Server {
 
 // secure puts TLS around the listener, or, where a balancer ends it, closes it
 // to everybody else.
-func (p *process) secure(l net.Listener, s *http.Server) net.Listener {
+func (p *process) secure(l net.Listener, d door) net.Listener {
 	cfg := p.certs.TLSConfig()
 	if cfg == nil {
 		return trusting{l, p.first.Listen.Proxies()}
 	}
-	s.TLSConfig, s.ConnContext = cfg, edge.GatherContext
+	cfg = d.limiter.TLSConfig(cfg)
+	d.server.TLSConfig, d.server.ConnContext = cfg, edge.GatherContext
 	return tls.NewListener(edge.GatherListener(l), cfg)
 }
 

@@ -1,0 +1,71 @@
+package gate
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/connlimit"
+)
+
+const (
+	adminConnections = 256 // probes and scrapes, and no others
+	spareDescriptors = 128 // for the log, the state, the control socket, and what reads files
+)
+
+// fit lowers the limits to what the file descriptors of the process allow, so
+// that admin and control, the state and the connections of those who are let
+// in never lack one. Each connection may need one more, to a registry.
+func fit(l configs.Limits, descriptors int) configs.Limits {
+	own := descriptors - spareDescriptors - adminConnections
+	if most := max(1, own*8/17); most < l.Connections { // 2 + 1/8 for each
+		l.PerNetwork = max(1, int(int64(l.PerNetwork)*int64(most)/int64(l.Connections)))
+		l.Connections = most
+	}
+	return l
+}
+
+// fitLimits is fit for this process.
+func (p *process) fitLimits(wanted configs.Limits) configs.Limits {
+	descriptors, ok := connlimit.Descriptors()
+	if !ok {
+		return wanted
+	}
+	fitting := fit(wanted, descriptors)
+	if fitting != wanted {
+		p.log.Warn("fewer connections than listen.limits allows: raise the limit of open files (ulimit -n, LimitNOFILE)",
+			zap.Int("descriptors", descriptors), zap.Int("connections", fitting.Connections), zap.Int("per_network", fitting.PerNetwork))
+	}
+	return fitting
+}
+
+// limiter makes what bounds one listener. That of http may not be filled by
+// strangers either: an ACME server asks there.
+func (p *process) limiter(name string, l configs.Limits) *connlimit.Limiter {
+	limits := connlimit.Limits{Connections: l.Connections, PerNetwork: l.PerNetwork, Exempt: p.first.Listen.Proxies()}
+	switch name {
+	case "https":
+		limits.Handshakes = l.Handshakes
+		if p.certs.TLSConfig() == nil {
+			limits.Handshakes = 0
+		}
+	case "http":
+		limits.Connections, limits.PerNetwork = max(1, l.Connections/8), max(1, l.PerNetwork/8)
+	case "admin":
+		limits = connlimit.Limits{Connections: adminConnections}
+	}
+	return connlimit.New(limits, connlimit.Deps{
+		Refused: func(reason string) { p.meter.Refused(name, reason) },
+		Log:     p.log.Named(name),
+	})
+}
+
+// connections are those of each listener, for the metrics.
+func connections(doors []door) map[string]int {
+	open := make(map[string]int, len(doors))
+	for _, d := range doors {
+		if d.limiter != nil {
+			open[d.name] = d.limiter.Open()
+		}
+	}
+	return open
+}

@@ -1,0 +1,19 @@
+// Package connlimit bounds what strangers can take by connecting: connections,
+// altogether and from one network, and processor time for TLS handshakes.
+//
+// In goes a net.Listener, out comes one that closes at once what is beyond the
+// limits, with a reset, so that nothing of it stays in the kernel either. There
+// is no queue of connections: whoever is refused may try again, and a queue
+// would be filled by whoever does not care about the answer.
+//
+// Handshakes do have a queue. A handshake that waits for its client costs no
+// more than any idle connection and is counted as one; what it costs is the
+// time between a message of the client and the answer. Only for that does it
+// take its turn, so a client that stalls holds up nobody but himself. Half of
+// the processors at most are busy with handshakes, the rest is for those who
+// are connected.
+//
+// The package knows neither HTTP nor certificates and believes no header; the
+// address is that of the peer. A Limiter lives as long as its listener, which
+// is as long as the process.
+package connlimit

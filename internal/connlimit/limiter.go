@@ -1,0 +1,149 @@
+package connlimit
+
+import (
+	"net/netip"
+	"runtime"
+	"sync"
+
+	"go.uber.org/zap"
+)
+
+// Limits say how much is taken at once. A zero is no limit.
+type Limits struct {
+	Connections int // altogether
+	PerNetwork  int // of one network: a /24 of IPv4, a /64 of IPv6; a /48 of IPv6 has twice as many
+	Handshakes  int // that wait for a processor or have one; one network has half of them at most
+
+	Exempt []netip.Prefix // networks of balancers, from where everybody comes
+}
+
+// The reasons for which a connection is refused.
+const (
+	Total      = "total"       // Limits.Connections
+	PerNetwork = "per_network" // Limits.PerNetwork
+	Handshakes = "handshakes"  // Limits.Handshakes
+)
+
+// A Limiter counts the connections of a listener. Its methods may be called by
+// several goroutines at once.
+type Limiter struct {
+	limits  Limits
+	refused refusals
+	slots   chan struct{} // a handshake that computes has put something in
+
+	mu         sync.Mutex // guards what follows, and the counts of each crowd
+	open       int
+	handshakes int
+	crowds     map[netip.Prefix]*crowd // those with connections
+}
+
+// A crowd is everybody in one network.
+type crowd struct {
+	network    netip.Prefix
+	most       int // connections
+	open       int
+	handshakes int
+}
+
+// Deps are what a Limiter tells others.
+type Deps struct {
+	Refused func(reason string) // called for each; nil is nobody
+	Log     *zap.Logger         // nil for silence
+}
+
+// New returns a Limiter that nobody has connected to.
+func New(limits Limits, deps Deps) *Limiter {
+	return &Limiter{
+		limits:  limits,
+		refused: newRefusals(deps),
+		slots:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		crowds:  make(map[netip.Prefix]*crowd),
+	}
+}
+
+// Open is how many connections there are.
+func (l *Limiter) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
+}
+
+// enter counts a connection from addr in, or says why it is refused. A zero
+// addr is of no network.
+func (l *Limiter) enter(addr netip.Addr) (all crowds, reason string) {
+	networks := l.networks(addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.limits.Connections > 0 && l.open >= l.limits.Connections {
+		return all, Total
+	}
+	if l.limits.Handshakes > 0 && l.handshakes >= l.limits.Handshakes {
+		return all, Handshakes
+	}
+	for i, n := range networks {
+		c := l.crowds[n]
+		if c == nil {
+			c = &crowd{network: n, most: l.limits.PerNetwork << i}
+		}
+		switch {
+		case l.limits.PerNetwork > 0 && c.open >= c.most:
+			return crowds{}, PerNetwork
+		case l.crowded(c):
+			return crowds{}, Handshakes
+		}
+		all[i] = c
+	}
+	l.open++
+	for _, c := range all.here() {
+		c.open++
+		l.crowds[c.network] = c
+	}
+	return all, ""
+}
+
+// leave counts it out again. A crowd without connections is forgotten, so that
+// there are never more of them than there are connections.
+func (l *Limiter) leave(all crowds) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	for _, c := range all.here() {
+		if c.open--; c.open == 0 {
+			delete(l.crowds, c.network)
+		}
+	}
+}
+
+// networks are those of addr, the smallest first.
+func (l *Limiter) networks(addr netip.Addr) []netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	for _, n := range l.limits.Exempt {
+		if n.Contains(addr) {
+			return nil
+		}
+	}
+	switch {
+	case !addr.IsValid():
+		return nil
+	case addr.Is4():
+		return []netip.Prefix{prefix(addr, 24)}
+	}
+	return []netip.Prefix{prefix(addr, 64), prefix(addr, 48)} // a /48 is what anybody gets for the asking
+}
+
+func prefix(addr netip.Addr, bits int) netip.Prefix {
+	p, _ := addr.Prefix(bits) // which fails for more bits than addr has
+	return p
+}
+
+// crowds are those that a connection belongs to, from the first on.
+type crowds [2]*crowd
+
+func (all *crowds) here() []*crowd {
+	for i, c := range all {
+		if c == nil {
+			return all[:i]
+		}
+	}
+	return all[:]
+}

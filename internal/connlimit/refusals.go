@@ -1,0 +1,67 @@
+package connlimit
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// window is how often a line may tell of refusals; a flood would otherwise
+// fill the log.
+const window = 10 * time.Second
+
+// refusals tell of connections that were refused.
+type refusals struct {
+	deps Deps
+
+	mu     sync.Mutex // guards what follows
+	since  map[string]int
+	last   netip.Addr
+	closed bool // the window is: what comes now is told at its end
+}
+
+func newRefusals(d Deps) refusals {
+	if d.Log == nil {
+		d.Log = zap.NewNop()
+	}
+	if d.Refused == nil {
+		d.Refused = func(string) {}
+	}
+	return refusals{deps: d, since: make(map[string]int)}
+}
+
+// add counts a refusal. The first one is told at once, the others together at
+// the end of each window.
+func (r *refusals) add(reason string, from netip.Addr) {
+	r.deps.Refused(reason)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.since[reason]++
+	r.last = from
+	if !r.closed {
+		r.tell()
+	}
+}
+
+// tell writes a line, and begins the next window.
+func (r *refusals) tell() {
+	for reason, n := range r.since {
+		r.deps.Log.Warn("connections refused: beyond listen.limits",
+			zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last))
+	}
+	clear(r.since)
+	r.closed = true
+	time.AfterFunc(window, r.open)
+}
+
+// open ends a window.
+func (r *refusals) open() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = false
+	if len(r.since) > 0 {
+		r.tell()
+	}
+}

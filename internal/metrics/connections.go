@@ -1,0 +1,35 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// connections are those that were refused before they could ask anything.
+type connections struct {
+	refused *prometheus.CounterVec
+}
+
+func newConnections() connections {
+	return connections{
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace,
+			Name:      "connections_refused_total",
+			Help:      "Connections that were closed because of a limit, by listener and limit.",
+		}, []string{"listener", "reason"}),
+	}
+}
+
+// Refused counts a connection that was closed because of a limit.
+func (c *connections) Refused(listener, reason string) {
+	c.refused.WithLabelValues(listener, reason).Inc()
+}
+
+// ShowConnections asks now, at each scrape, how many connections each listener has.
+func (m *Metrics) ShowConnections(now func() map[string]int) {
+	m.register(states{
+		desc: desc("connections", "Connections that are open, by listener.", "listener"),
+		list: func(emit emitter) {
+			for listener, n := range now() {
+				emit(float64(n), listener)
+			}
+		},
+	})
+}
