@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// A Bind is the DNS server of many a company, with the zone "test", in which
-// every name has the address of the gates. The zone may be changed by whoever
-// has the key (RFC 2136, RFC 8945).
+// A Bind is the DNS server of many a company, with the zone "test", which may
+// be changed by whoever has the key (RFC 2136, RFC 8945).
 type Bind struct {
 	*Process
 	Addr    string // 127.0.0.1:PORT
@@ -19,8 +18,9 @@ type Bind struct {
 	KeyFile string // the secret alone, in base64
 }
 
-// StartBind starts BIND and waits until it answers.
-func StartBind(t testing.TB) *Bind {
+// StartBind starts BIND and waits until it answers. The names, of the zone,
+// have the address of the gates.
+func StartBind(t testing.TB, names ...string) *Bind {
 	t.Helper()
 	dir, port := Dir(t), Port()
 	secret := base64.StdEncoding.EncodeToString(random(32))
@@ -29,12 +29,11 @@ func StartBind(t testing.TB) *Bind {
 		KeyName: "regate",
 		KeyFile: write(t, filepath.Join(dir, "secret"), secret+"\n"),
 	}
-	zone := write(t, filepath.Join(dir, "test.zone"), fmt.Sprintf(`
-$TTL 1
-@ SOA ns.test. admin.test. 1 3600 600 86400 1
-@ NS ns.test.
-* A %s
-`, Address))
+	zone := "$TTL 1\n@ SOA ns.test. admin.test. 1 3600 600 86400 1\n@ NS ns.test.\n"
+	for _, name := range append(names, "ns.test") {
+		zone += name + ". A " + Address + "\n"
+	}
+	zone = write(t, filepath.Join(dir, "test.zone"), zone)
 	file := write(t, filepath.Join(dir, "named.conf"), fmt.Sprintf(`
 options {
 	directory %q; pid-file none; session-keyfile none; managed-keys-directory %[1]q;
@@ -50,11 +49,10 @@ zone "test" { type primary; file %[5]q; allow-update { key %[3]q; }; };
 	return b
 }
 
-// answers asks for a name that nobody made, which the asterisk covers.
 func (b *Bind) answers() error {
 	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, b.Addr)
 	}}
-	_, err := r.LookupHost(context.Background(), "any.test.")
+	_, err := r.LookupHost(context.Background(), "ns.test.")
 	return err
 }
