@@ -31,6 +31,12 @@ type Config struct {
 	// HTTP). Default acme.
 	Mode string `yaml:"mode"`
 
+	// MinVersion is the oldest version of TLS that clients may speak: 1.2, of
+	// which only the suites with forward secrecy and AEAD are taken, or 1.3,
+	// which shuts out docker before 20.10 and other old clients. Not in mode
+	// proxied. A change needs a restart. Default "1.2".
+	MinVersion string `yaml:"min_version"`
+
 	// ACME is for mode acme.
 	ACME ACME `yaml:"acme"`
 
@@ -96,6 +102,7 @@ func (c Config) Validate() error {
 	var l problem.List
 	c.validateHosts(&l)
 	c.validateMode(&l)
+	c.validateVersion(&l)
 	l.Under("internal", c.Internal.validate())
 	for i, f := range c.Files {
 		if f.Cert == "" || f.Key == "" {
@@ -118,6 +125,18 @@ func (c Config) validateHosts(l *problem.List) {
 			l.Addf(path, "%q is there twice", h)
 		}
 		seen[canonical(h)] = true
+	}
+}
+
+func (c Config) validateVersion(l *problem.List) {
+	switch c.MinVersion {
+	case "":
+	case "1.2", "1.3":
+		if c.Mode == ModeProxied {
+			l.Warnf("min_version", "is not read in mode proxied")
+		}
+	default:
+		l.Addf("min_version", "%q is neither 1.2 nor 1.3", c.MinVersion)
 	}
 }
 

@@ -20,6 +20,17 @@ var validateTests = []struct {
 		name: "brought CA",
 		cfg:  Config{Hosts: []string{"a"}, Mode: "internal", Internal: Internal{CACert: "c", CAKey: "k", Lifetime: time.Hour}},
 	},
+	{name: "TLS 1.3", cfg: Config{Hosts: []string{"a"}, Mode: "internal", MinVersion: "1.3"}},
+	{
+		name: "TLS 1.1",
+		cfg:  Config{Hosts: []string{"a"}, Mode: "internal", MinVersion: "1.1"},
+		want: `min_version: "1.1" is neither 1.2 nor 1.3`,
+	},
+	{
+		name: "TLS is somebody else's",
+		cfg:  Config{Mode: "proxied", MinVersion: "1.3"},
+		want: "warning min_version: is not read in mode proxied",
+	},
 	{
 		name: "nothing",
 		want: "hosts: names no host: list the names under which clients reach the gate\n" +

@@ -101,7 +101,7 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 		return nil, err
 	}
 	if m.mode != ModeProxied {
-		m.tls = newTLSConfig(m.shelf)
+		m.tls = newTLSConfig(m.shelf, cfg.oldestVersion())
 	}
 	commit()
 	return m, nil

@@ -31,12 +31,13 @@ func newShelf() *shelf {
 	return s
 }
 
-// newTLSConfig is what crypto/tls has by default, without the CBC suites of TLS 1.2.
-func newTLSConfig(s *shelf) *tls.Config {
+// newTLSConfig is what crypto/tls has by default, without the CBC suites of TLS
+// 1.2. oldest is the version that clients must speak at least.
+func newTLSConfig(s *shelf, oldest uint16) *tls.Config {
 	return &tls.Config{
 		GetCertificate: s.certificate,
 		NextProtos:     []string{"h2", "http/1.1"},
-		MinVersion:     tls.VersionTLS12,
+		MinVersion:     oldest,
 		CipherSuites: []uint16{ // of TLS 1.2; crypto/tls orders them
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
@@ -44,6 +45,14 @@ func newTLSConfig(s *shelf) *tls.Config {
 		},
 		DynamicRecordSizingDisabled: true, // most bytes are in blobs
 	}
+}
+
+// oldestVersion is MinVersion as crypto/tls has it.
+func (c Config) oldestVersion() uint16 {
+	if c.MinVersion == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
 }
 
 // replace sets the hosts and all their certificates.

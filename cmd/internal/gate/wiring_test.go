@@ -266,6 +266,7 @@ func TestNeedsRestart(t *testing.T) {
 		{"listen", func(f *configs.File) { f.Listen.Grace++ }},
 		{"state", func(f *configs.File) { f.State.KeyFile = "/elsewhere" }},
 		{"tls.mode", func(f *configs.File) { f.TLS.Mode = "files" }},
+		{"tls.min_version", func(f *configs.File) { f.TLS.MinVersion = "1.3" }},
 		{"log.format", func(f *configs.File) { f.Log.Format = "console" }},
 		{"auth.token.root", func(f *configs.File) { f.Auth.Token.Root.Cert = "/elsewhere" }},
 		{"auth.token.root", func(f *configs.File) { f.Auth.Token.RootFile = "/elsewhere" }},
