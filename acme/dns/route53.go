@@ -35,7 +35,7 @@ func (c Route53) open() Provider {
 
 // A zone53 calls the provider only after AWS's settings have been read without
 // an error, and for one record at a time: the provider ends the process if
-// they cannot be read, and writes over what another call has just added under
+// they cannot be read, and may write over what another call has just added under
 // the same name.
 type zone53 struct {
 	cfg      Route53
