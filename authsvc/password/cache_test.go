@@ -39,7 +39,7 @@ func TestFirstLoginsShareOneComparison(t *testing.T) {
 
 func TestCacheKnowsOnlyTheSameCredentials(t *testing.T) {
 	c := NewCache[string](cache.Options{})
-	if _, err := c.Do(t.Context(), "alice", "p", answer("alice", nil)); err != nil {
+	if _, err := c.Do(t.Context(), "alice", "p", given("alice", nil)); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -62,7 +62,7 @@ func TestCacheKnowsOnlyTheSameCredentials(t *testing.T) {
 func TestCacheRemembersNoRefusal(t *testing.T) {
 	c := NewCache[string](cache.Options{})
 	for _, err := range []error{authn.ErrWrongPassword, authn.ErrBusy} {
-		if _, got := c.Do(t.Context(), "alice", "p", answer("alice", err)); !errors.Is(got, err) {
+		if _, got := c.Do(t.Context(), "alice", "p", given("alice", err)); !errors.Is(got, err) {
 			t.Errorf("Do() = %v, want %v", got, err)
 		}
 		if _, ok := c.Get("alice", "p"); ok {
@@ -74,18 +74,18 @@ func TestCacheRemembersNoRefusal(t *testing.T) {
 func TestCacheForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCache[string](cache.Options{})
-		if _, err := c.Do(t.Context(), "alice", "p", answer("alice", nil)); err != nil {
+		if _, err := c.Do(t.Context(), "alice", "p", given("alice", nil)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		_, err := c.Do(t.Context(), "alice", "p", answer("", authn.ErrWrongPassword))
+		_, err := c.Do(t.Context(), "alice", "p", given("", authn.ErrWrongPassword))
 		if !errors.Is(err, authn.ErrWrongPassword) {
 			t.Errorf("Do() after a minute = %v; want the new answer", err)
 		}
 	})
 }
 
-func answer(who string, err error) func(context.Context) (string, error) {
+func given(who string, err error) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return who, err }
 }
 
@@ -94,7 +94,7 @@ func BenchmarkKnown(b *testing.B) {
 	c := NewCache[string](cache.Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Do(b.Context(), "alice", "correct horse battery staple", answer("alice", nil)); err != nil {
+		if _, err := c.Do(b.Context(), "alice", "correct horse battery staple", given("alice", nil)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"golang.org/x/crypto/bcrypt"
+	"go.uber.org/zap"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/internal/cache"
@@ -19,6 +19,12 @@ import (
 type Options struct {
 	Workers int // comparisons at the same time; default half of GOMAXPROCS, at least 1
 	Queue   int // comparisons that wait; default 256. Any more get authn.ErrBusy.
+
+	// Apart has passwords compared in processes of their own, one for each
+	// worker, for the system to put behind the others. It is for programs that
+	// begin with IsHelper; where no process can be started, it is given up.
+	Apart bool
+	Log   *zap.Logger // of Apart; nil is silent
 }
 
 func (o Options) withDefaults() Options {
@@ -27,6 +33,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Queue <= 0 {
 		o.Queue = 256
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
 	}
 	return o
 }
@@ -41,16 +50,29 @@ type Pool struct {
 	flights cache.Flights[sum, struct{}]
 	absent  atomic.Uint64 // comparisons for nobody
 	nobody  string        // salt and digest of nobody's password
+	crew    *crew         // nil unless Apart
 }
 
-// NewPool returns a Pool. It has no goroutines that would need an end.
+// NewPool returns a Pool. One with Apart needs Close in the end.
 func NewPool(o Options) *Pool {
 	o = o.withDefaults()
-	return &Pool{
+	p := &Pool{
 		key:    newKey(),
 		slots:  make(chan struct{}, o.Workers),
 		queue:  int64(o.Queue),
 		nobody: (rand.Text() + rand.Text() + rand.Text())[:53],
+	}
+	if o.Apart {
+		p.crew = newCrew(o.Log)
+	}
+	return p
+}
+
+// Close ends the processes that compare. What they are at comes to nothing,
+// and nobody should ask any more.
+func (p *Pool) Close() {
+	if p.crew != nil {
+		p.crew.close()
 	}
 }
 
@@ -96,11 +118,11 @@ func (p *Pool) compare(ctx context.Context, hash, password string) error {
 		return err
 	}
 	defer func() { <-p.slots }()
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
-		return authn.ErrWrongPassword
+	q := newQuestion(hash, password)
+	if p.crew != nil {
+		return p.crew.compare(q)
 	}
-	return err
+	return q.answer().verdict()
 }
 
 // enter waits for a slot.

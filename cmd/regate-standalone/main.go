@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/cmd/internal/gate"
 )
 
@@ -32,6 +33,9 @@ Flags:
 `
 
 func main() {
+	if password.IsHelper() {
+		os.Exit(password.Help())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
 	flag.Usage = func() {

@@ -9,12 +9,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/regate/regate/authsvc/password"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
+	if password.IsHelper() {
+		os.Exit(password.Help())
+	}
 	// The first signal drains; after it the default is back, so that a second
 	// one ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

@@ -36,7 +36,8 @@ type Options struct {
 }
 
 // Serve runs a gate until ctx is done, and then drains it. What is wrong with
-// the configuration is a *configs.Error with a line for each mistake.
+// the configuration is a *configs.Error with a line for each mistake. The
+// program has begun with password.IsHelper.
 func Serve(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(pace())
 	file, err := configs.Load(o.Path)
@@ -85,12 +86,13 @@ type process struct {
 
 // open makes what the first generation needs.
 func open(ctx context.Context, o Options, file *configs.File) (_ *process, err error) {
-	p := &process{opts: o, first: file, passwords: password.NewPool(password.Options{})}
+	p := &process{opts: o, first: file}
 	p.work, p.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.log, p.level = newLog(file.Log.Format, o.Log)
 	setLevel(p.level, file.Log.Level)
 	restore := zap.RedirectStdLog(p.log.Named("std")) // http.Transport writes there
 	context.AfterFunc(p.work, restore)
+	p.passwords = password.NewPool(password.Options{Apart: true, Log: p.log.Named("password")})
 	p.watch = configs.NewWatcher(p.log.Named("watch"))
 	p.meter = metrics.New(metrics.Build{Version: o.Version, Revision: revision()})
 	defer func() {
@@ -167,6 +169,7 @@ func (p *process) start(work func()) {
 func (p *process) close() {
 	p.stop()
 	p.board.close()
+	p.passwords.Close()
 	if p.certs != nil {
 		p.certs.Close()
 	}
