@@ -142,6 +142,7 @@ func TestRoot(t *testing.T) {
 	for _, want := range []string{
 		"BEGIN CERTIFICATE", "realm: https://registry.example.com/auth",
 		"service: strict\n    issuer: regate-strict", "service: registry\n    issuer: regate\n", "Registry open: sees no token of the gate",
+		"\n# Token root: sha256:", "\n# CA: sha256:", "regate trust https://registry.example.com --install --fingerprint sha256:",
 	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("regate root prints no %q:\n%s", want, first)
@@ -149,6 +150,9 @@ func TestRoot(t *testing.T) {
 	}
 	if _, second, _ := called(t, "", "root", "-c", path); second != first {
 		t.Error("a second call prints another root")
+	}
+	if strings.Count(first, "BEGIN CERTIFICATE") != 1 {
+		t.Error("regate root prints a second certificate, which registries may be given by mistake")
 	}
 	if strings.Contains(first, "PRIVATE") {
 		t.Error("regate root prints the private key")

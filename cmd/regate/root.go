@@ -10,21 +10,26 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/regate/regate/cmd/internal/gate"
 	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/trust"
 	"github.com/regate/regate/proxy/upstream"
 )
 
 func rootCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "root",
-		Short: "Print the token root and what registries need of it",
+		Short: "Print the token root and what registries need of it, and the CA's fingerprint",
 		Long: `root prints the certificate that registries of trust mode token and forward verify tokens with,
 and the auth section for each of them. There is none yet before the first start: then it makes one.
-The same file stays good while the signing keys below it change, so no registry is restarted for them.`,
+The same file stays good while the signing keys below it change, so no registry is restarted for them.
+
+In tls.mode internal it also prints the fingerprint of the CA that the gate's own certificates are from,
+for regate trust on the machines of clients. That CA is another one: registries must not be given it.`,
 		Example: `  regate root -c regate.yaml
   regate root -c regate.yaml --export /media/safe     # with the private key`,
 		Args: noArgs,
@@ -44,14 +49,20 @@ The same file stays good while the signing keys below it change, so no registry 
 		if *export != "" {
 			return exportRoot(s.err, root, *export)
 		}
-		printRoot(s.out, file, root)
-		return nil
+		if err := printRoot(s.out, file, root); err != nil {
+			return err
+		}
+		return printClientCA(s.out, file, root)
 	}
 	return c
 }
 
-func printRoot(w io.Writer, file *configs.File, root gate.Root) {
-	fmt.Fprintf(w, "%s\n# The token root, also in %s.\n", root.PEM, root.File)
+func printRoot(w io.Writer, file *configs.File, root gate.Root) error {
+	certs, err := trust.ParseBundle(root.PEM, time.Now())
+	if err != nil {
+		return fmt.Errorf("token root: %w", err)
+	}
+	fmt.Fprintf(w, "%s\n# The token root, for registries, also in %s.\n# Token root: %s\n", root.PEM, root.File, trust.Fingerprint(certs[0]))
 	realm := realmOf(file)
 	for _, name := range slices.Sorted(maps.Keys(file.Registries)) {
 		issuer, service, ok := trusted(file, file.Registries[name].Auth)
@@ -70,6 +81,27 @@ auth:
     # signingalgorithms: [ES256]                          # registry 3 only: take no other
 `, name, realm, service, issuer)
 	}
+	return nil
+}
+
+// printClientCA says how clients come to trust the gate. The certificate stays
+// out of it, lest it end in a file that registries read the token root from.
+func printClientCA(w io.Writer, file *configs.File, root gate.Root) error {
+	if root.CA == nil {
+		return nil
+	}
+	certs, err := trust.ParseBundle(root.CA, time.Now())
+	if err != nil {
+		return fmt.Errorf("%s: %w", root.CAFile, err)
+	}
+	fmt.Fprintf(w, "\n# The CA that clients trust, for them alone, also in %s.\n", root.CAFile)
+	var named string
+	for _, c := range certs.Anchors() {
+		fmt.Fprintf(w, "# CA: %s\n", trust.Fingerprint(c))
+		named += " --fingerprint " + trust.Fingerprint(c)
+	}
+	fmt.Fprintf(w, "# On each of their machines: regate trust %s --install%s\n", strings.TrimSuffix(realmOf(file), "/auth"), named)
+	return nil
 }
 
 // trusted is what a registry has to be told about the tokens it sees; ok is

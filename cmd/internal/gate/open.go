@@ -92,6 +92,10 @@ type Root struct {
 	// Export returns the certificate and the private key; nil if a running
 	// gate has them.
 	Export func() (cert, key []byte, err error)
+
+	// What clients have to trust, which is another CA; nil but in mode internal.
+	CAFile string
+	CA     []byte
 }
 
 // ReadRoot asks the gate that runs with file for its token root, and makes
@@ -100,6 +104,7 @@ func ReadRoot(ctx context.Context, file *configs.File) (root Root, done func(), 
 	root.File = rootFile(file)
 	root.PEM, err = NewControl(file.ControlSocket()).Root(ctx)
 	if err == nil {
+		root.CAFile, root.CA = publishedCA(file)
 		return root, func() {}, nil
 	}
 	st, err := openState(ctx, file.State, zap.NewNop())
@@ -112,5 +117,27 @@ func ReadRoot(ctx context.Context, file *configs.File) (root Root, done func(), 
 		return root, nil, err
 	}
 	root.PEM, root.Export = ring.RootPEM(), ring.ExportRoot
+	if file.TLS.Mode == acme.ModeInternal {
+		certs, err := openCerts(ctx, file, st, zap.NewNop())
+		if err != nil {
+			_ = st.Close()
+			return root, nil, err
+		}
+		certs.Close()
+		root.CAFile, root.CA = publishedCA(file)
+	}
 	return root, func() { _ = st.Close() }, nil
+}
+
+// publishedCA is the certificate that a gate in mode internal writes at its
+// start for people to copy; nil if there is none, or it could not be written.
+func publishedCA(file *configs.File) (path string, pem []byte) {
+	if file.TLS.Mode != acme.ModeInternal {
+		return "", nil
+	}
+	pem, err := os.ReadFile(caFile(file))
+	if err != nil {
+		return "", nil
+	}
+	return caFile(file), pem
 }

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/regate/regate/internal/trust"
+)
+
+func TestTrustPrints(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA", nil)
+	at := ca.gate(t)
+	code, out, errText := called(t, "", "trust", "https://"+at)
+	if code != 0 {
+		t.Fatalf("regate trust: %d %s", code, errText)
+	}
+	for _, want := range append(trust.Names(), ca.print(), "Gate CA", ca.pem(), "before you use what follows",
+		"/etc/docker/certs.d/"+at+"/ca.crt", "regate trust https://"+at+" --install --fingerprint sha256:…\n") {
+		if !strings.Contains(strings.ToLower(out), strings.ToLower(want)) {
+			t.Errorf("regate trust prints no %q:\n%s", want, out)
+		}
+	}
+	if strings.Count(out, ca.print()) != 1 {
+		t.Error("the fingerprint stands there to be pasted without a comparison")
+	}
+}
+
+func TestTrustJSON(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA", nil)
+	at := ca.gate(t)
+	code, out, errText := called(t, "", "trust", at, "--json", "--for", "docker,macos")
+	var r trustReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("regate trust --json: %d %v\n%s%s", code, err, out, errText)
+	}
+	if len(r.CAs) != 1 || r.CAs[0].Fingerprint != ca.print() || r.CAs[0].PEM != ca.pem() || r.Host != at || r.Public ||
+		len(r.Clients) != 2 || r.Clients[0].Files[0].Content != ca.pem() || !r.Clients[1].Untested {
+		t.Errorf("regate trust --json = %+v", r)
+	}
+}
+
+// TestTrustForKubernetes: what is printed can go to kubectl as it is.
+func TestTrustForKubernetes(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA: #1\n- x", nil)
+	code, out, errText := called(t, "", "trust", ca.gate(t), "--for", "kubernetes", "--fingerprint", ca.print())
+	if code != 0 {
+		t.Fatalf("regate trust: %d %s", code, errText)
+	}
+	var kinds []string
+	for dec := yaml.NewDecoder(strings.NewReader(out)); ; {
+		var doc struct {
+			Kind string
+			Data map[string]string
+		}
+		if err := dec.Decode(&doc); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("%v in\n%s", err, out)
+		}
+		kinds = append(kinds, doc.Kind)
+		if doc.Kind == "ConfigMap" && doc.Data["ca.crt"] != ca.pem() {
+			t.Errorf("ca.crt:\n%s\nwant\n%s", doc.Data["ca.crt"], ca.pem())
+		}
+	}
+	if !slices.Equal(kinds, []string{"ConfigMap", "DaemonSet"}) {
+		t.Errorf("kinds %q", kinds)
+	}
+}
+
+// TestTrustOfStrangers is about what may answer in place of a gate.
+func TestTrustOfStrangers(t *testing.T) {
+	t.Parallel()
+	ca, other := newTestCA(t, "Gate CA", nil), newTestCA(t, "Other\x1b[2J CA", nil)
+	var followed atomic.Int32
+	away := other.serve(t, func(http.ResponseWriter, *http.Request) { followed.Add(1) })
+	leaf, _ := ca.leaf(t)
+	for _, tt := range []struct {
+		name   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		{"no gate", http.NotFound, "offers no CA (status 404), and its certificate is from CN=Gate CA"},
+		{"a page", offering("<html>"), "offers no CA (there is no certificate (PEM))"},
+		{"another CA", offering(other.pem()), "is not the one that its certificate is from (CN=Gate CA)"},
+		{"a server's certificate", offering(string(trust.Bundle{leaf}.PEM())), "is no certificate of a CA"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://"+away+r.URL.Path, http.StatusFound)
+		}, "status 302"},
+		{"no end", func(w http.ResponseWriter, r *http.Request) {
+			for _, err := w.Write(make([]byte, 64<<10)); err == nil; _, err = w.Write(make([]byte, 64<<10)) {
+			}
+		}, "more than 1 MiB"},
+		{"headers without end", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 100<<10))
+		}, "server response headers exceeded"},
+		{"half an answer", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, ca.pem()[:100])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, "unexpected EOF"},
+		{"a gate with other hosts", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(421) }, "does not serve that name"},
+		{"no certificate in the block", offering("-----BEGIN \x1b[2J-----\nAAAA\n-----END \x1b[2J-----\n"), `there is a \u001b[2J beside`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := machine(t)
+			code, out, errText := called(t, "", "trust", ca.serve(t, tt.answer), "--install", "--root", dir, "--fingerprint", ca.print())
+			if code != 1 || !strings.Contains(errText, tt.want) {
+				t.Errorf("exit %d\n%s%s\nwant %q", code, out, errText, tt.want)
+			}
+			if got := written(t, dir); len(got) > 0 {
+				t.Errorf("installed %q", got)
+			}
+			if strings.Contains(out+errText, "\x1b") {
+				t.Errorf("a control character reaches the terminal: %q", out+errText)
+			}
+		})
+	}
+	if followed.Load() > 0 {
+		t.Error("a redirect was followed")
+	}
+}
+
+// TestTrustEscapesNames: a name that is chosen by a stranger is shown for what it is.
+func TestTrustEscapesNames(t *testing.T) {
+	t.Parallel()
+	code, out, errText := called(t, "", "trust", newTestCA(t, "Gate\x1b[2J\u202e CA", nil).gate(t))
+	if code != 0 || strings.ContainsAny(out, "\x1b\u202e") || !strings.Contains(out, `Gate\u001b[2J\u202e CA`) {
+		t.Errorf("exit %d %s\n%q", code, errText, out)
+	}
+}
+
+func TestTrustWhereNothingListens(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := l.Addr().String()
+	l.Close()
+	if code, _, errText := called(t, "", "trust", at); code != 1 || !strings.Contains(errText, "https://"+at+": ") || !strings.Contains(errText, "connection refused") {
+		t.Errorf("exit %d %s", code, errText)
+	}
+}
+
+func TestTrustUsage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "takes the address of a gate"},
+		{[]string{"a", "b"}, "takes the address of a gate"},
+		{[]string{"http://a.example"}, "does not begin with https://"},
+		{[]string{"https://a/../b"}, "no part of a host name"},
+		{[]string{"--", "-x"}, "no part of a host name"},
+		{[]string{"régistre.example"}, "no part of a host name"},
+		{[]string{"a.example", "--for", "dokcer"}, `no client "dokcer"`},
+		{[]string{"a.example", "--fingerprint", "sha256:12"}, "is no fingerprint"},
+		{[]string{"a.example", "--install", "--for", "docker,macos"}, "macos is not on this machine"},
+		{[]string{"a.example", "--install", "--for", "kubernetes"}, "kubernetes is not on this machine"},
+	} {
+		code, _, errText := called(t, "", append([]string{"trust"}, tt.args...)...)
+		if code != 2 || !strings.Contains(errText, tt.want) {
+			t.Errorf("regate trust %q: exit %d %s, want 2, %q", tt.args, code, errText, tt.want)
+		}
+	}
+}
+
+// TestTrustInstall: what is found is served, and the system's store only if it
+// is named.
+func TestTrustInstall(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA", nil)
+	at, dir := ca.gate(t), machine(t)
+	install := []string{"trust", at, "--install", "--root", dir, "--fingerprint", ca.print()}
+	code, out, errText := called(t, "", install...)
+	want := []string{"/etc/containers/certs.d/" + at + "/ca.crt", "/etc/docker/certs.d/" + at + "/ca.crt"}
+	if got := written(t, dir); code != 0 || !slices.Equal(got, want) || strings.Count(out, "written: ") != 2 {
+		t.Fatalf("exit %d\n%s%s\ninstalled %q, want %q", code, out, errText, got, want)
+	}
+	if text, err := os.ReadFile(dir + want[0]); err != nil || string(text) != ca.pem() {
+		t.Errorf("%s: %v\n%s", want[0], err, text)
+	}
+	code, out, errText = called(t, "", install...)
+	if code != 0 || strings.Count(out, "already there: ") != 2 || strings.Contains(out, "written") {
+		t.Errorf("again: exit %d\n%s%s", code, out, errText)
+	}
+	code, out, errText = called(t, "", append(install, "--for", "system")...)
+	store := "/usr/local/share/ca-certificates/regate-" + strings.ReplaceAll(at, ":", "_")
+	if got := written(t, dir); code != 0 || len(got) != 3 || !strings.HasPrefix(got[2], store) || !strings.Contains(out, "Run update-ca-certificates.") {
+		t.Errorf("--for system: exit %d\n%s%s\n%q", code, out, errText, got)
+	}
+}
+
+// TestTrustNeedsToBeTold: nothing is written unless somebody has said that the
+// CA is the right one.
+func TestTrustNeedsToBeTold(t *testing.T) {
+	t.Parallel()
+	ca, other := newTestCA(t, "Gate CA", nil), newTestCA(t, "Other CA", nil)
+	at := ca.gate(t)
+	for _, tt := range []struct {
+		name  string
+		typed string // "" is no terminal
+		args  []string
+		ok    bool
+		want  string
+	}{
+		{name: "no terminal", want: "no terminal to ask at, so name the CA with --fingerprint"},
+		{name: "another fingerprint", args: []string{"--fingerprint", other.print()}, want: "somebody is between here and " + at},
+		{name: "another one, at a terminal", typed: "yes\n", args: []string{"--fingerprint", other.print()}, want: "was not named"},
+		{name: "no", typed: "no\n", want: "nothing was installed"},
+		{name: "y", typed: "y\n", want: "nothing was installed"},
+		{name: "yes or so", typed: "yes please\n", want: "nothing was installed"},
+		{name: "a key too early", typed: "\n", want: "nothing was installed"},
+		{name: "the end of input", typed: "\x04", want: "EOF"},
+		{name: "yes", typed: "yes\n", ok: true, want: ca.print()},
+		{name: "both", args: []string{"--fingerprint", other.print() + "," + ca.print()}, ok: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := machine(t)
+			args := append([]string{"trust", at, "--install", "--root", dir}, tt.args...)
+			var code int
+			var errText string
+			if tt.typed == "" {
+				code, _, errText = called(t, "yes\n", args...)
+			} else {
+				code, errText = atTerminal(t, tt.typed, args...)
+			}
+			if (code == 0) != tt.ok || !strings.Contains(errText, tt.want) {
+				t.Errorf("exit %d\n%s\nwant ok %v, %q", code, errText, tt.ok, tt.want)
+			}
+			if got := written(t, dir); (len(got) == 2) != tt.ok || !tt.ok && len(got) > 0 {
+				t.Errorf("installed %q", got)
+			}
+		})
+	}
+}
+
+// TestTrustFile is about certificates carried by hand: no network, and each one
+// that is trusted must be named.
+func TestTrustFile(t *testing.T) {
+	t.Parallel()
+	one, two := newTestCA(t, "One", nil), newTestCA(t, "Two", nil)
+	below := newTestCA(t, "Below", one)
+	both := file(t, one.pem()+two.pem())
+	chain := file(t, below.pem()+one.pem())
+	for _, tt := range []struct {
+		name string
+		file string
+		args []string
+		code int
+		want string
+		pem  string // what is installed
+	}{
+		{"one", file(t, one.pem()), []string{"--fingerprint", one.print()}, 0, "", one.pem()},
+		{"both", both, []string{"--fingerprint", one.print(), "--fingerprint", two.print()}, 0, "", one.pem() + two.pem()},
+		{"one of two", both, []string{"--fingerprint", one.print()}, 1, two.print() + "  Two", ""},
+		{"the root of a chain", chain, []string{"--fingerprint", one.print()}, 0, "", one.pem()},
+		{"what is below the root", chain, []string{"--fingerprint", below.print()}, 1, "one that was named is only below it", ""},
+		{"not named", chain, nil, 1, "no terminal to ask at", ""},
+		{"no file", "/nowhere/ca.crt", nil, 1, "/nowhere/ca.crt", ""},
+		{"no certificate", file(t, "hello"), nil, 1, "there is no certificate", ""},
+		{"a key", file(t, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), nil, 1, "PRIVATE KEY beside the certificates", ""},
+		{"too much", file(t, strings.Repeat("x", 1<<20+1)), nil, 1, "more than 1 MiB", ""},
+		{"a device without end", "/dev/zero", nil, 1, "more than 1 MiB", ""},
+	} {
+		dir := machine(t)
+		args := append([]string{"trust", "https://registry.invalid", "--install", "--for", "docker", "--root", dir, "--ca-file", tt.file}, tt.args...)
+		code, _, errText := called(t, "", args...)
+		if code != tt.code || !strings.Contains(errText, tt.want) {
+			t.Errorf("%s: exit %d %s, want %d, %q", tt.name, code, errText, tt.code, tt.want)
+		}
+		text, _ := os.ReadFile(filepath.Join(dir, "etc/docker/certs.d/registry.invalid/ca.crt"))
+		if string(text) != tt.pem {
+			t.Errorf("%s: installed\n%s\nwant\n%s", tt.name, text, tt.pem)
+		}
+	}
+}
+
+// TestTrustHelpsByHand: one client that cannot be served is no reason to leave
+// out the others, and the exit code says that something remains.
+func TestTrustHelpsByHand(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA", nil)
+	dir := machine(t)
+	k3s := filepath.Join(dir, "etc/rancher/k3s/registries.yaml")
+	if err := os.MkdirAll(filepath.Dir(k3s), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(k3s, []byte("mirrors: {docker.io: {}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/tmp", filepath.Join(dir, "etc/docker/certs.d")); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errText := called(t, "", "trust", ca.gate(t), "--install", "--root", dir, "--fingerprint", ca.print())
+	for _, want := range []string{
+		"not done: /etc/docker/certs.d is a symbolic link to /tmp", "written: /etc/containers/certs.d/",
+		"by hand: /etc/rancher/k3s/registries.yaml", "tls: {ca_file: ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %q in\n%s", want, out)
+		}
+	}
+	if code != 1 || !strings.Contains(errText, "2 of 3 clients need a hand") {
+		t.Errorf("exit %d %s", code, errText)
+	}
+	if text, _ := os.ReadFile(k3s); string(text) != "mirrors: {docker.io: {}}\n" {
+		t.Errorf("registries.yaml is now %s", text)
+	}
+}
+
+func TestTrustFindsNothing(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA", nil)
+	dir := t.TempDir()
+	for _, args := range [][]string{{}, {"--for", "system"}} {
+		args = append([]string{"trust", ca.gate(t), "--install", "--root", dir, "--fingerprint", ca.print()}, args...)
+		if code, _, errText := called(t, "", args...); code != 1 || !strings.Contains(errText, "with --for") {
+			t.Errorf("%q: exit %d %s", args, code, errText)
+		}
+	}
+	if got := written(t, dir); len(got) > 0 {
+		t.Errorf("installed %q", got)
+	}
+}
