@@ -3,39 +3,90 @@ package acme
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"slices"
+	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
 
-// onEvent hears from certmagic. Its error would stop certmagic.
+// onEvent hears from certmagic. An error ends what certmagic has just begun.
 func (m *managed) onEvent(ctx context.Context, p *plan, event string, data map[string]any) error {
-	if !slices.Equal(p.issuerKeys(), m.plan.Load().issuerKeys()) {
+	host, ok := data["identifier"].(string)
+	if event == "cached_managed_cert" {
+		host, ok = data["sans"].([]string)[0], true // there is one name on each
+	}
+	if !ok || !p.sameIssuers(m.plan.Load(), host) {
 		return nil // the last words of a job that was cancelled
 	}
 	switch event {
+	case "cert_obtaining":
+		return m.begin(ctx, p, host)
 	case "cert_obtained":
-		m.obtained(ctx, data)
+		m.obtained(ctx, host, data)
 	case "cert_failed":
-		m.setReason(data["identifier"].(string), fmt.Sprint(data["error"]))
+		m.fail(host, data["error"].(error))
 	case "cached_managed_cert":
-		m.collect(data["sans"].([]string))
+		m.collect([]string{host})
 	}
 	return nil
 }
 
+// begin lets no CA be asked while its answer could not be kept: each attempt
+// would be a certificate that counts, and that nobody has.
+func (m *managed) begin(ctx context.Context, p *plan, host string) error {
+	m.mu.Lock()
+	delete(m.misses, host)
+	m.mu.Unlock()
+	if !p.wants[host].online {
+		return nil
+	}
+	err := m.storage.probe(ctx)
+	if err != nil {
+		m.setTrouble(host, stateTrouble(err))
+	}
+	return err
+}
+
+// missed notes that one of the issuers issued nothing.
+func (m *managed) missed(host string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.misses[host] = append(m.misses[host], err)
+}
+
+// fail notes why all issuers failed. err is the last one's.
+func (m *managed) fail(host string, err error) {
+	m.mu.Lock()
+	if all := m.misses[host]; len(all) > 0 {
+		err = errors.Join(all...)
+	}
+	m.mu.Unlock()
+	t := diagnose(host, err)
+	if !t.Failed() {
+		return // it was called off
+	}
+	m.setTrouble(host, t)
+	fields := []zap.Field{zap.String("host", host), zap.String("reason", string(t.Reason)),
+		zap.String("detail", t.Detail), zap.String("advice", t.Advice)}
+	if certs := m.shelf.view.Load().certs[host]; len(certs) > 0 && time.Now().Before(certs[0].Leaf.NotAfter) {
+		m.log.Warn("certificate not renewed, the former one stays", append(fields, zap.Time("not_after", certs[0].Leaf.NotAfter))...)
+		return
+	}
+	m.log.Error("certificate not obtained", fields...)
+}
+
 // obtained puts a certificate on the shelf that certmagic has just stored. For
 // a renewed one there is no event once it is in certmagic's cache.
-func (m *managed) obtained(ctx context.Context, data map[string]any) {
-	host := data["identifier"].(string)
-	m.setReason(host, "")
+func (m *managed) obtained(ctx context.Context, host string, data map[string]any) {
+	m.setTrouble(host, Trouble{})
 	cert, err := m.load(ctx, data["certificate_path"].(string), data["private_key_path"].(string))
 	if err != nil {
 		m.log.Warn("new certificate cannot be read back yet", zap.String("host", host), zap.Error(err))
 		return
 	}
-	m.shelf.put(host, cert)
+	m.put(host, cert)
 	m.log.Info("certificate obtained", zap.String("host", host), zap.Any("renewal", data["renewal"]),
 		zap.Any("issuer", data["issuer"]), zap.Time("not_after", cert.Leaf.NotAfter))
 }
@@ -53,35 +104,69 @@ func (m *managed) load(ctx context.Context, certPath, keyPath string) (*tls.Cert
 	return &cert, err
 }
 
+// put gives host the certificate, and the hosts that host covers.
+func (m *managed) put(host string, cert *tls.Certificate) {
+	m.shelf.put(host, cert)
+	for _, h := range m.plan.Load().covers[host] {
+		m.shelf.put(h, cert)
+	}
+}
+
 // collect puts on the shelf what certmagic has in its cache for hosts, such as
 // what another replica renewed.
 func (m *managed) collect(hosts []string) {
 	for _, host := range hosts {
 		var best *tls.Certificate
-		for _, c := range m.cache.AllMatchingCertificates(host) {
-			if slices.Contains(c.Names, host) && (best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter)) {
+		for _, c := range m.cached(host) {
+			if best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter) {
 				best = &c.Certificate
 			}
 		}
 		if best != nil {
-			m.shelf.put(host, best)
+			m.put(host, best)
 		}
 	}
 }
 
-func (m *managed) setReason(host, reason string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reasons[host] = reason
+// cached are host's own certificates in certmagic's cache.
+func (m *managed) cached(host string) []certmagic.Certificate {
+	return slices.DeleteFunc(m.cache.AllMatchingCertificates(host), func(c certmagic.Certificate) bool {
+		return !slices.Contains(c.Names, host)
+	})
 }
 
-// reason is why host has no certificate, or no newer one; "" if nothing failed.
-func (m *managed) reason(host string) string {
+func (m *managed) setTrouble(host string, t Trouble) {
 	m.mu.Lock()
-	reason := m.reasons[host]
-	m.mu.Unlock()
-	if err := m.storage.trouble(); reason == "" && err != nil {
-		return "state cannot be asked: " + err.Error()
+	defer m.mu.Unlock()
+	m.troubles[host] = t
+}
+
+func (m *managed) lastTrouble(host string) Trouble {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.troubles[host]
+}
+
+// trouble is why host, or the wildcard that covers it, has no certificate, or
+// no newer one.
+func (m *managed) trouble(host string) Trouble {
+	if m.plan.Load().wants[host] == nil {
+		host = wildcard(host)
 	}
-	return reason
+	if t := m.lastTrouble(host); t.Failed() {
+		return t
+	}
+	return stateTrouble(m.storage.trouble())
+}
+
+// tellState logs that certificates cannot be read, and that they can again.
+func (m *managed) tellState() {
+	err := m.storage.trouble()
+	switch {
+	case err != nil && !m.down:
+		m.log.Error("certificates cannot be read from the state", zap.Error(err))
+	case err == nil && m.down:
+		m.log.Info("certificates can be read from the state again")
+	}
+	m.down = err != nil
 }

@@ -31,7 +31,7 @@ type files struct {
 	mu      sync.Mutex
 	cfg     *Config           // that is followed
 	seen    [sha256.Size]byte // content last looked at
-	trouble string            // why that content is not on the shelf
+	refused string            // why that content is not on the shelf
 }
 
 // A fileSet is what was on disk at one moment.
@@ -48,7 +48,7 @@ func newFiles(s *shelf, every time.Duration, log *zap.Logger) *files {
 func (f *files) follow(cfg Config, set *fileSet) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cfg, f.seen, f.trouble = &cfg, set.sum, ""
+	f.cfg, f.seen, f.refused = &cfg, set.sum, ""
 	f.publish(cfg, set)
 }
 
@@ -113,24 +113,31 @@ func (f *files) refresh() error {
 	if err != nil {
 		return f.refuse(sum, err)
 	}
-	f.seen, f.trouble = sum, ""
+	f.seen, f.refused = sum, ""
 	f.publish(*cfg, set)
 	f.log.Info("certificates read again")
 	return nil
 }
 
 func (f *files) refuse(sum [sha256.Size]byte, err error) error {
-	if f.trouble != err.Error() {
+	if f.refused != err.Error() {
 		f.log.Error("changed certificates cannot be used, the former ones stay", zap.Error(err))
 	}
-	f.seen, f.trouble = sum, err.Error()
+	f.seen, f.refused = sum, err.Error()
 	return err
 }
 
-func (f *files) reason(string) string {
+// adviceFiles: the certificates of all hosts wait for each other, so that a
+// half-written set is never served.
+const adviceFiles = "Correct the files that tls.files names: they have changed and cannot be used, so the former certificates stay."
+
+func (f *files) trouble(string) Trouble {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.trouble
+	if f.refused == "" {
+		return Trouble{}
+	}
+	return Trouble{ReasonOther, clean(f.refused), adviceFiles}
 }
 
 // A rawPair is the content of the files of a KeyPair.

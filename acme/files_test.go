@@ -272,18 +272,18 @@ func TestUnusableFilesChangeNothing(t *testing.T) {
 		{"for another host", ca.pair(t, "b.example.com")},
 	} {
 		tt.content.write(t, pairs[0])
-		if err := m.Refresh(); err == nil {
-			t.Errorf("%s: Refresh has no error", tt.name)
+		if err := m.files.refresh(); err == nil {
+			t.Errorf("%s: refresh has no error", tt.name)
 		}
-		if s := m.Certificates()[0]; m.serial("a.example.com") != before || s.Pending || s.Reason == "" {
+		if s := m.Certificates()[0]; m.serial("a.example.com") != before || s.Pending || !s.Trouble.Failed() {
 			t.Errorf("%s: serial %s, status %+v", tt.name, m.serial("a.example.com"), s)
 		}
 	}
 	next.write(t, pairs[0])
-	if err := m.Refresh(); err != nil {
-		t.Errorf("Refresh with good files: %v", err)
+	if err := m.files.refresh(); err != nil {
+		t.Errorf("refresh with good files: %v", err)
 	}
-	if s := m.Certificates()[0]; m.serial("a.example.com") == before || s.Reason != "" {
+	if s := m.Certificates()[0]; m.serial("a.example.com") == before || s.Trouble.Failed() {
 		t.Errorf("with good files: serial %s, status %+v", m.serial("a.example.com"), s)
 	}
 }

@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -15,21 +16,6 @@ import (
 	"github.com/regate/regate/internal/state"
 )
 
-// A plan is for which hosts certificates are wanted and who issues them. It
-// never changes.
-type plan struct {
-	hosts   []string // canonical
-	issuers []certmagic.Issuer
-}
-
-func (p *plan) issuerKeys() []string {
-	var keys []string
-	for _, i := range p.issuers {
-		keys = append(keys, i.IssuerKey())
-	}
-	return keys
-}
-
 // managed fills a shelf with certificates that certmagic gets, stores and
 // renews, for whatever plan it was last given. It knows nothing of the issuers.
 //
@@ -42,20 +28,22 @@ type managed struct {
 	every   intervals
 	log     *zap.Logger
 
-	plan   atomic.Pointer[plan]
-	config atomic.Pointer[certmagic.Config] // of the plan that is carried out
-	cache  *certmagic.Cache
-	kick   chan struct{} // a new plan is there
-	stop   context.CancelFunc
-	done   chan struct{}
+	plan    atomic.Pointer[plan]
+	configs atomic.Pointer[map[string]*certmagic.Config] // by host, of the plan that is carried out
+	cache   *certmagic.Cache
+	kick    chan struct{} // a new plan is there
+	stop    context.CancelFunc
+	done    chan struct{}
 
 	// of the goroutine alone
 	carried *plan
 	orders  map[string]order
 	retired map[certmagic.SubjectIssuer]bool // that former plans had, and this one has not
+	down    bool                             // it was said that the state cannot be asked
 
-	mu      sync.Mutex
-	reasons map[string]string // by host: why the last attempt failed
+	mu       sync.Mutex
+	misses   map[string][]error // by host: of each issuer that was asked in this attempt
+	troubles map[string]Trouble // by host: why the last attempt failed
 }
 
 // An order is a host that certmagic was told to manage.
@@ -67,8 +55,9 @@ type order struct {
 func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *managed {
 	return &managed{
 		shelf: s, storage: newStorage(store, every.storage, log), every: every, log: log,
-		kick: make(chan struct{}, 1), orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{},
-		reasons: map[string]string{},
+		kick: make(chan struct{}, 1), carried: newPlan(nil, nil, false),
+		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{},
+		misses: map[string][]error{}, troubles: map[string]Trouble{},
 	}
 }
 
@@ -86,10 +75,10 @@ func (m *managed) start(ctx context.Context) {
 	ctx, m.stop = context.WithCancel(ctx)
 	m.done = make(chan struct{})
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return m.config.Load(), nil },
+		GetConfigForCert:   m.configFor,
 		RenewCheckInterval: m.every.renewal,
 		OCSPCheckInterval:  24 * time.Hour, // stapling is off; this only looks at what is cached
-		Logger:             quiet(m.log),
+		Logger:             hush(m.log),
 	})
 	go m.run(ctx)
 }
@@ -108,6 +97,9 @@ func (m *managed) run(ctx context.Context) {
 	defer m.storage.releaseAll()
 	defer m.cache.Stop()
 	defer m.storage.end()
+	var sweeper sync.WaitGroup
+	defer sweeper.Wait()
+	sweeper.Go(func() { m.sweep(ctx) })
 	tick := time.NewTicker(m.every.reconcile)
 	defer tick.Stop()
 	for {
@@ -133,6 +125,9 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 	// Each time, since a job that was cancelled too late may bring one back.
 	m.cache.RemoveManaged(slices.Collect(maps.Keys(m.retired)))
 	for _, host := range p.hosts {
+		if p.wants[host] == nil {
+			continue
+		}
 		o, ok := m.orders[host]
 		if !ok {
 			o.ctx, o.cancel = context.WithCancel(ctx)
@@ -140,60 +135,83 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 		} else if !again || m.storage.busy(issueLock(host)) {
 			continue
 		}
-		if err := m.config.Load().ManageAsync(o.ctx, []string{host}); err != nil {
+		if err := (*m.configs.Load())[host].ManageAsync(o.ctx, []string{host}); err != nil {
 			m.log.Error("certificate cannot be managed", zap.String("host", host), zap.Error(err))
 		}
 	}
 	m.collect(p.hosts)
+	m.tellState()
 }
 
-// change ends what the former plan has and p has not: hosts, and certificates
-// of other issuers, which certmagic would keep until they are due. Handshakes
-// keep those until there are new ones.
+// change ends what the former plan has and p has not: hosts, certificates of
+// other issuers, which certmagic would keep until they are due, and orders that
+// go another way now. Handshakes keep what there is until there is better.
+// What has failed is tried again at once: whoever reloads has mended something.
 func (m *managed) change(p *plan) {
+	var again []certmagic.SubjectIssuer
 	for host := range maps.Clone(m.orders) {
-		if slices.Contains(p.hosts, host) && slices.Equal(m.carried.issuerKeys(), p.issuerKeys()) {
+		if m.stays(p, host) {
 			continue
 		}
 		m.orders[host].cancel()
 		delete(m.orders, host)
-		for _, key := range m.carried.issuerKeys() {
-			m.retired[certmagic.SubjectIssuer{Subject: host, IssuerKey: key}] = true
+		for _, key := range m.carried.wants[host].issuerKeys() {
+			again = append(again, certmagic.SubjectIssuer{Subject: host, IssuerKey: key})
+			m.retired[again[len(again)-1]] = true
 		}
 	}
 	maps.DeleteFunc(m.retired, func(r certmagic.SubjectIssuer, _ bool) bool {
-		return slices.Contains(p.hosts, r.Subject) && slices.Contains(p.issuerKeys(), r.IssuerKey)
+		return slices.Contains(p.wants[r.Subject].issuerKeys(), r.IssuerKey)
 	})
-	m.config.Store(m.newConfig(p))
+	configs := map[string]*certmagic.Config{}
+	for host, policy := range p.wants {
+		configs[host] = m.newConfig(p, policy)
+	}
+	m.configs.Store(&configs)
+	m.cache.RemoveManaged(again)
 	m.carried = p
 }
 
+// stays reports whether certmagic can go on with what it does for host.
+func (m *managed) stays(p *plan, host string) bool {
+	if p.wants[host] == nil || !m.carried.sameIssuers(p, host) || m.lastTrouble(host).Failed() {
+		return false
+	}
+	return m.carried.sameOrder(p, host) || len(m.cached(host)) > 0
+}
+
+// configFor says how certmagic renews cert.
+func (m *managed) configFor(cert certmagic.Certificate) (*certmagic.Config, error) {
+	if c := (*m.configs.Load())[cert.Names[0]]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("%s is no host any more", cert.Names[0])
+}
+
 // newConfig sets what certmagic would else take from its package variables.
-func (m *managed) newConfig(p *plan) *certmagic.Config {
+func (m *managed) newConfig(p *plan, how *policy) *certmagic.Config {
 	return certmagic.New(m.cache, certmagic.Config{
-		RenewalWindowRatio: 1.0 / 3,
+		RenewalWindowRatio: how.ratio,
 		OnEvent: func(ctx context.Context, event string, data map[string]any) error {
 			return m.onEvent(ctx, p, event, data)
 		},
 		ShouldEmitFunc:      func(event string) bool { return event != "tls_get_certificate" },
-		Issuers:             p.issuers,
+		Issuers:             how.issuers,
 		IssuerPolicy:        certmagic.UseFirstIssuer,
 		KeySource:           certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 		OCSP:                certmagic.OCSPConfig{DisableStapling: true},
 		Storage:             m.storage,
-		DisableStorageCheck: true, // each order would write 10 KiB; the state has a health check of its own
-		DisableARI:          true, // our CA has none
-		Logger:              quiet(m.log),
+		DisableStorageCheck: true, // each order would write 10 KiB; onEvent looks instead
+		DisableARI:          !how.online,
+		Logger:              hush(m.log),
 	})
 }
 
-// quiet leaves certmagic's warnings: what it achieves is logged here.
-func quiet(log *zap.Logger) *zap.Logger {
-	if !log.Core().Enabled(zapcore.InfoLevel) || log.Core().Enabled(zapcore.DebugLevel) {
+// hush leaves what certmagic has to say to those who look for a fault: what it
+// achieves, and what it fails at, is logged here.
+func hush(log *zap.Logger) *zap.Logger {
+	if log.Core().Enabled(zapcore.DebugLevel) {
 		return log
 	}
-	return log.WithOptions(zap.IncreaseLevel(zapcore.WarnLevel))
+	return zap.NewNop()
 }
-
-// refresh has nothing to do: certmagic looks by itself.
-func (m *managed) refresh() error { return nil }

@@ -119,7 +119,7 @@ func TestStorageDownAtStart(t *testing.T) {
 	m.Start(t.Context())
 	eventually(t, "the reason is known", func() bool {
 		s := m.Certificates()[0]
-		return s.Pending && s.NotAfter.IsZero() && strings.Contains(s.Reason, "state is down")
+		return s.Pending && s.NotAfter.IsZero() && s.Trouble.Reason == ReasonState && strings.Contains(s.Trouble.Detail, "state is down")
 	})
 	_, err := dial(t, serve(t, m), trusting(m.CAPEM(), "down.example.com"))
 	if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
@@ -130,7 +130,7 @@ func TestStorageDownAtStart(t *testing.T) {
 	if got := m.serial("down.example.com"); got != want {
 		t.Errorf("serial is %s, want %s: an outage has become an order", got, want)
 	}
-	if s := m.Certificates()[0]; s.Pending || s.NotAfter.IsZero() || s.Reason != "" {
+	if s := m.Certificates()[0]; s.Pending || s.NotAfter.IsZero() || s.Trouble.Failed() {
 		t.Errorf("status after the outage: %+v", s)
 	}
 }
@@ -254,6 +254,12 @@ func (failing) Issue(context.Context, *x509.CertificateRequest) (*certmagic.Issu
 	return nil, errors.New("out of paper")
 }
 
+// planOf wants certificates for hosts from these issuers.
+func planOf(issuers []certmagic.Issuer, hosts ...string) *plan {
+	how := &policy{issuers: issuers, ratio: 1.0 / 3}
+	return newPlan(hosts, func(string) *policy { return how }, false)
+}
+
 // startManaged runs a managed that does not look again by itself.
 func startManaged(t *testing.T, store state.Store, p *plan) *managed {
 	t.Helper()
@@ -271,13 +277,13 @@ func startManaged(t *testing.T, store state.Store, p *plan) *managed {
 func TestFailingOrderIsNotDoubled(t *testing.T) {
 	t.Parallel()
 	host, other, issuers := "failing.example.com", "failing2.example.com", []certmagic.Issuer{failing{}}
-	m := startManaged(t, openStore(t), &plan{hosts: []string{host}, issuers: issuers})
-	eventually(t, "the reason is known", func() bool { return strings.Contains(m.reason(host), "out of paper") })
+	m := startManaged(t, openStore(t), planOf(issuers, host))
+	eventually(t, "the reason is known", func() bool { return strings.Contains(m.trouble(host).Detail, "out of paper") })
 	for range 5 {
 		m.reconcile(t.Context(), true) // in the place of its goroutine, which is idle
 	}
-	m.follow(&plan{hosts: []string{host, other}, issuers: issuers})
-	eventually(t, "a later order has come as far", func() bool { return m.reason(other) != "" })
+	m.follow(planOf(issuers, host, other))
+	eventually(t, "a later order has come as far", func() bool { return m.trouble(other).Failed() })
 	m.storage.mu.Lock()
 	defer m.storage.mu.Unlock()
 	if l := m.storage.locks[issueLock(host)]; l == nil || l.waiting > 0 {
@@ -289,8 +295,8 @@ func TestFailingOrderIsNotDoubled(t *testing.T) {
 func TestCloseGivesLocksBack(t *testing.T) {
 	t.Parallel()
 	st, host := openStore(t), "closed.example.com"
-	m := startManaged(t, st, &plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}})
-	eventually(t, "it has failed, and will retry", func() bool { return m.reason(host) != "" })
+	m := startManaged(t, st, planOf([]certmagic.Issuer{failing{}}, host))
+	eventually(t, "it has failed, and will retry", func() bool { return m.trouble(host).Failed() })
 	if err := m.storage.Lock(t.Context(), "stuck"); err != nil { // of a job that does not end
 		t.Fatal(err)
 	}
@@ -310,9 +316,9 @@ func TestCloseGivesLocksBack(t *testing.T) {
 func TestOrderOfAHostThatWentEnds(t *testing.T) {
 	t.Parallel()
 	host, issuers := "ended.example.com", []certmagic.Issuer{failing{}}
-	m := startManaged(t, openStore(t), &plan{hosts: []string{host}, issuers: issuers})
-	eventually(t, "it has failed", func() bool { return m.reason(host) != "" })
-	m.follow(&plan{issuers: issuers})
+	m := startManaged(t, openStore(t), planOf(issuers, host))
+	eventually(t, "it has failed", func() bool { return m.trouble(host).Failed() })
+	m.follow(planOf(issuers))
 	eventually(t, "its lock is given back", func() bool { return !m.storage.busy(issueLock(host)) })
 }
 
@@ -322,17 +328,17 @@ func TestLastWordsOfAFormerPlan(t *testing.T) {
 	host, ca := "former.example.com", testRoot(t, "former.example.com")
 	m := startManaged(t, openStore(t), internalPlan(ca, internal(host).withDefaults()))
 	eventually(t, "it is there", func() bool { return len(m.cache.AllMatchingCertificates(host)) == 1 })
-	former := m.config.Load()
+	former := (*m.configs.Load())[host]
 
-	m.follow(&plan{hosts: []string{host}, issuers: []certmagic.Issuer{failing{}}})
-	eventually(t, "the next plan is carried out", func() bool { return m.reason(host) != "" })
+	m.follow(planOf([]certmagic.Issuer{failing{}}, host))
+	eventually(t, "the next plan is carried out", func() bool { return m.trouble(host).Failed() })
 	if _, err := former.CacheManagedCertificate(t.Context(), host); err != nil {
 		t.Fatal(err)
 	}
-	m.setReason(host, "")
-	_ = former.OnEvent(t.Context(), "cert_failed", map[string]any{"identifier": host, "error": "too late"})
-	if got := m.reason(host); got != "" {
-		t.Errorf("reason = %q", got)
+	m.setTrouble(host, Trouble{})
+	_ = former.OnEvent(t.Context(), "cert_failed", map[string]any{"identifier": host, "error": errors.New("too late")})
+	if got := m.trouble(host); got.Failed() {
+		t.Errorf("trouble = %+v", got)
 	}
 	m.reconcile(t.Context(), true) // in the place of its goroutine, which is idle
 	if n := len(m.cache.AllMatchingCertificates(host)); n != 0 {

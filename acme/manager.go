@@ -3,9 +3,9 @@
 // In go the section tls of the configuration and, for what replicas share, a
 // state.Store. Out come a *tls.Config that serves a certificate for each
 // configured host, the certificate of the gate's own CA, and when each
-// certificate ends. Where they come from is the mode: a CA of the gate's own
-// (through certmagic, which stores and renews; an ACME CA will be one issuer
-// more in the same place), files, or nowhere, if a load balancer ends TLS.
+// certificate ends, or why there is none. Where they come from is the mode: CAs
+// that speak ACME or one of the gate's own (through certmagic, which stores and
+// renews), files, or nowhere, if a load balancer ends TLS.
 //
 // A handshake never waits: not for storage, not for an issuer. A host that has
 // no certificate yet, or that is none of ours, gets unrecognized_name.
@@ -25,6 +25,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/regate/regate/acme/client"
 	"github.com/regate/regate/internal/state"
 )
 
@@ -37,6 +38,9 @@ type Manager struct {
 	tls   *tls.Config               // nil in mode proxied
 	ca    atomic.Pointer[authority] // nil but in mode internal
 
+	challenges  *client.Challenges          // empty but in mode acme
+	authorities atomic.Pointer[authorities] // nil but in mode acme
+
 	// One of them is set, as the mode says.
 	managed *managed
 	files   *files
@@ -44,7 +48,8 @@ type Manager struct {
 
 // Deps are what a Manager needs besides its Config.
 type Deps struct {
-	Store  state.Store // for mode internal; values below tls/ should be sealed
+	Store  state.Store // for modes acme and internal; values below tls/ should be sealed
+	HTTP   bool        // whether requests on port 80 come to ServeChallenge
 	CAFile string      // where the internal CA's certificate is written for people; "" for nowhere
 	Log    *zap.Logger // nil for silence
 }
@@ -54,13 +59,14 @@ type Status struct {
 	Host     string
 	NotAfter time.Time // zero if there is none
 	Pending  bool      // there is none yet
-	Reason   string    // why there is none or no newer one; "" if nothing has failed
+	Trouble  Trouble   // why there is none or no newer one; zero if nothing has failed
 }
 
 // intervals are how often things are done, and how long storage may take.
 type intervals struct {
 	renewal   time.Duration // between looks for certificates that are due
 	reconcile time.Duration // between looks for hosts that have none
+	sweep     time.Duration // between looks for what has expired long ago
 	files     time.Duration
 	storage   time.Duration // deadline of one operation
 }
@@ -68,15 +74,17 @@ type intervals struct {
 // The renewal interval suits the shortest lifetime that can be configured; a
 // look costs no more than a walk over the certificates in memory.
 func usual() intervals {
-	return intervals{renewal: 10 * time.Second, reconcile: 30 * time.Second, files: 5 * time.Second, storage: 3 * time.Second}
+	return intervals{
+		renewal: 10 * time.Second, reconcile: 30 * time.Second, sweep: time.Hour,
+		files: 5 * time.Second, storage: 3 * time.Second,
+	}
 }
 
 // source is what fills the shelf.
 type source interface {
 	start(context.Context)
 	close()
-	refresh() error
-	reason(host string) string
+	trouble(host string) Trouble
 }
 
 // New reads what cfg names, which must be valid, and makes the CA of mode
@@ -89,9 +97,9 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 	if deps.Log == nil {
 		deps.Log = zap.NewNop()
 	}
-	m := &Manager{mode: cfg.withDefaults().Mode, deps: deps, shelf: newShelf()}
+	m := &Manager{mode: cfg.withDefaults().Mode, deps: deps, shelf: newShelf(), challenges: client.NewChallenges()}
 	switch m.mode {
-	case ModeInternal:
+	case ModeACME, ModeInternal:
 		m.managed = newManaged(m.shelf, deps.Store, every, deps.Log)
 	case ModeFiles:
 		m.files = newFiles(m.shelf, every.files, deps.Log)
@@ -109,7 +117,7 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 
 func (m *Manager) source() source {
 	switch m.mode {
-	case ModeInternal:
+	case ModeACME, ModeInternal:
 		return m.managed
 	case ModeFiles:
 		return m.files
@@ -140,6 +148,8 @@ func (m *Manager) Prepare(ctx context.Context, cfg Config) (commit func(), err e
 		return nil, fmt.Errorf("tls.mode cannot change from %s to %s while the gate runs", m.mode, cfg.Mode)
 	}
 	switch m.mode {
+	case ModeACME:
+		return m.prepareACME(cfg)
 	case ModeInternal:
 		return m.prepareInternal(ctx, cfg)
 	case ModeFiles:
@@ -151,7 +161,7 @@ func (m *Manager) Prepare(ctx context.Context, cfg Config) (commit func(), err e
 	case ModeProxied:
 		return func() {}, nil
 	}
-	return nil, fmt.Errorf("tls.mode %s is not there yet", m.mode)
+	return nil, fmt.Errorf("tls.mode %s does not exist", m.mode)
 }
 
 // TLSConfig is for the https listener, the same one as long as the Manager
@@ -175,21 +185,12 @@ func (m *Manager) CAFingerprint() string {
 	return ""
 }
 
-// Refresh looks at once whether certificate files have changed. An error means
-// that they have, and cannot be used; the former ones stay.
-func (m *Manager) Refresh() error {
-	if s := m.source(); s != nil {
-		return s.refresh()
-	}
-	return nil
-}
-
 // Certificates tells of each configured host, in the configured order.
 func (m *Manager) Certificates() []Status {
 	v, s := m.shelf.view.Load(), m.source()
 	var all []Status
 	for _, host := range v.hosts {
-		st := Status{Host: host, Reason: s.reason(host), Pending: true}
+		st := Status{Host: host, Trouble: s.trouble(host), Pending: true}
 		if certs := v.certs[host]; len(certs) > 0 {
 			st.Pending, st.NotAfter = false, certs[0].Leaf.NotAfter
 		}
