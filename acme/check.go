@@ -18,6 +18,19 @@ func Check(cfg Config) error {
 			return l.Err()
 		}
 		return ca.permitsAll(cfg.Hosts)
+	case cfg.Mode == ModeACME:
+		return checkACME(cfg.ACME)
 	}
 	return nil
+}
+
+func checkACME(cfg ACME) error {
+	var l problem.List
+	_, err := readAuthorities(cfg)
+	l.Under("acme", err)
+	if cfg.DNS != nil {
+		_, err := newDNSSolver(*cfg.DNS, nil)
+		l.Under("acme.dns", err)
+	}
+	return l.Err()
 }

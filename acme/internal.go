@@ -44,5 +44,6 @@ func (m *Manager) adopt(ca *authority, cfg Config) {
 
 func internalPlan(ca *authority, cfg Config) *plan {
 	i := issuer{ca: ca, hosts: cfg.Hosts, lifetime: cfg.Internal.Lifetime}
-	return &plan{hosts: cfg.Hosts, issuers: []certmagic.Issuer{i}}
+	p := &policy{issuers: []certmagic.Issuer{i}, ratio: 1.0 / 3}
+	return newPlan(cfg.Hosts, func(string) *policy { return p }, false)
 }

@@ -17,7 +17,10 @@ import (
 
 // brisk is for tests that wait for what else takes minutes.
 func brisk() intervals {
-	return intervals{renewal: 50 * time.Millisecond, reconcile: 50 * time.Millisecond, files: 20 * time.Millisecond, storage: 3 * time.Second}
+	return intervals{
+		renewal: 50 * time.Millisecond, reconcile: 50 * time.Millisecond, sweep: time.Hour,
+		files: 20 * time.Millisecond, storage: 3 * time.Second,
+	}
 }
 
 func internal(hosts ...string) Config {
@@ -241,7 +244,7 @@ func TestProxiedHasNoTLS(t *testing.T) {
 	}
 	m.Start(t.Context())
 	defer m.Close()
-	if m.TLSConfig() != nil || m.CAPEM() != nil || m.CAFingerprint() != "" || m.Certificates() != nil || m.Refresh() != nil {
+	if m.TLSConfig() != nil || m.CAPEM() != nil || m.CAFingerprint() != "" || m.Certificates() != nil {
 		t.Errorf("mode proxied has TLS: %+v", m)
 	}
 }

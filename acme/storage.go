@@ -102,6 +102,11 @@ func (s *storage) trouble() error {
 	return s.failed
 }
 
+// probe reports whether the state can be written.
+func (s *storage) probe(ctx context.Context) error {
+	return s.Store(ctx, "probe", nil)
+}
+
 // Delete implements certmagic.Storage: key, and everything below it.
 func (s *storage) Delete(ctx context.Context, key string) error {
 	ctx, cancel := s.within(ctx)

@@ -66,7 +66,9 @@ func openCerts(ctx context.Context, file *configs.File, st state.Store, log *zap
 	if err := os.MkdirAll(filepath.Dir(ca), 0o755); err != nil {
 		return nil, err
 	}
-	m, err := acme.New(ctx, file.TLS, acme.Deps{Store: st, CAFile: ca, Log: log.Named("tls")})
+	m, err := acme.New(ctx, file.TLS, acme.Deps{
+		Store: st, HTTP: file.Listen.HTTP != "", CAFile: ca, Log: log.Named("tls"),
+	})
 	if err != nil {
 		return nil, file.Explain("tls", err)
 	}
