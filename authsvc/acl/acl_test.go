@@ -2,7 +2,6 @@ package acl
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -164,15 +163,5 @@ func TestTooManyCombinationsGrantNothing(t *testing.T) {
 	}
 	if got := l.Allow(asking("bob", "bbb", labels)).Actions; got != oci.All {
 		t.Errorf("values that do not occur were counted: granted %q, want all", got)
-	}
-}
-
-func TestLabels(t *testing.T) {
-	l := mustCompile(t, Config{
-		{Match: &Match{Name: ptr("${labels:b}/${labels:a}"), Labels: map[string]string{"c": "x"}}, Actions: []string{}},
-		{Match: &Match{Account: ptr("/^${labels:a}$/")}, Actions: []string{}},
-	})
-	if got, want := l.Labels(), []string{"a", "b", "c"}; !slices.Equal(got, want) {
-		t.Errorf("Labels() = %q, want %q", got, want)
 	}
 }

@@ -1,7 +1,6 @@
 package acl
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -58,20 +57,4 @@ func (l *List) decide(q *query) (int, verdict) {
 	s := search{rules: l.rules, query: q, best: len(l.rules)}
 	l.index.search(&s)
 	return s.best, s.verdict
-}
-
-// Labels lists which labels the rules ask for.
-func (l *List) Labels() []string {
-	names := make(map[string]struct{})
-	for i := range l.rules {
-		for _, c := range l.rules[i].conditions {
-			if c.isLabel {
-				names[c.label] = struct{}{}
-			}
-			for _, u := range c.pattern.template.labels {
-				names[u.name] = struct{}{}
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
 }

@@ -23,13 +23,8 @@ func NewCache[T any](o cache.Options) *Cache[T] {
 	return &Cache[T]{newKey(), cache.New[sum, T](o)}
 }
 
-// Get returns what was found out about the account when it last logged in
-// with this password; ok is false if that is too long ago.
-func (c *Cache[T]) Get(account, password string) (value T, ok bool) {
-	return c.known.Get(c.key.sum(account, password))
-}
-
-// Do returns what Get does or, if there is nothing, what load finds out, and
+// Do returns what was found out about the account when it last logged in with
+// this password or, if that is too long ago, what load finds out, and
 // remembers that. Equal questions at the same time share one load; its error
 // is shared, but not remembered.
 func (c *Cache[T]) Do(ctx context.Context, account, password string, load func(context.Context) (T, error)) (T, error) {

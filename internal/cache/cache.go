@@ -86,12 +86,6 @@ func (c *Cache[K, V]) set(key K, value V, life time.Duration) {
 	c.entries.Set(key, entry[V]{value, life})
 }
 
-// Delete forgets key. A Do that is being answered will not bring it back.
-func (c *Cache[K, V]) Delete(key K) {
-	c.flights.Forget(key)
-	c.entries.Invalidate(key)
-}
-
 // Do returns the value of key or, if there is none, calls load for it and
 // keeps what that returns for the cache's TTL. Callers for the same key share
 // one call of load, see Flights.Do; an error is shared, but not kept.

@@ -166,27 +166,6 @@ func TestLoadEndsWithItsLastWaiter(t *testing.T) {
 	})
 }
 
-func TestDeleteDuringLoad(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New[string, string](Options{})
-		go func() {
-			v, err := c.Do(t.Context(), "k", func(context.Context) (string, error) {
-				time.Sleep(time.Second)
-				return "stale", nil
-			})
-			if v != "stale" || err != nil {
-				t.Errorf("the one who asked before got %q, %v", v, err)
-			}
-		}()
-		synctest.Wait()
-		c.Delete("k")
-		time.Sleep(2 * time.Second)
-		if v, ok := c.Get("k"); ok {
-			t.Errorf("Get() = %q after Delete", v)
-		}
-	})
-}
-
 func TestPanicInLoadIsAnError(t *testing.T) {
 	var f Flights[string, int]
 	_, err := f.Do(t.Context(), "k", func(context.Context) (int, error) { panic("ouch") })

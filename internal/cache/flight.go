@@ -56,14 +56,6 @@ func (f *Flights[K, V]) do(ctx context.Context, c call[K, V]) (V, error) {
 	}
 }
 
-// Forget lets the next Do for key begin anew, even if one is under way; the
-// answer of that one is not kept.
-func (f *Flights[K, V]) Forget(key K) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.flying, key)
-}
-
 func (f *Flights[K, V]) join(ctx context.Context, c call[K, V]) *flight[V] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,7 +107,7 @@ func (f *Flights[K, V]) land(c call[K, V], fl *flight[V]) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.flying[c.key] == fl { // nobody has forgotten it
+	if f.flying[c.key] == fl { // somebody still waits for it
 		delete(f.flying, c.key)
 		if fl.err == nil && c.keep != nil {
 			c.keep(c.key, fl.value)

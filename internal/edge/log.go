@@ -129,7 +129,7 @@ func (s *scope) wire(f []zap.Field, r *http.Request, o Outcome) []zap.Field {
 func (rec *Record) fields(f []zap.Field) []zap.Field {
 	for _, t := range [...]struct{ key, value string }{
 		{"op", rec.Op}, {"repo", rec.Repo}, {"subject", rec.Subject}, {"token", rec.TokenID},
-		{"route", rec.Route}, {"upstream", rec.Upstream}, {"note", rec.Note},
+		{"route", rec.Route}, {"upstream", rec.Upstream},
 	} {
 		if t.value != "" {
 			f = append(f, zap.String(t.key, clip(t.value, maxText)))

@@ -70,7 +70,7 @@ func TestLogSaysWhatSerialStepsLearnt(t *testing.T) {
 		}
 		rec := RecordFrom(r.Context())
 		rec.Op, rec.Repo, rec.Subject, rec.TokenID = "put_manifest", "team/app", "alice", "jti"
-		rec.Route, rec.Upstream, rec.Note = "main", "10.0.0.1:5000", "first"
+		rec.Route, rec.Upstream = "main", "10.0.0.1:5000"
 		w.WriteHeader(http.StatusEarlyHints)
 		w.WriteHeader(http.StatusCreated)
 		_, err := io.WriteString(w, "done")
@@ -89,7 +89,7 @@ func TestLogSaysWhatSerialStepsLearnt(t *testing.T) {
 	want := map[string]any{
 		"level": "info", "msg": "request", "method": "PUT", "path": "/v2/team/app", "status": 201.0, "in": 8.0, "out": 4.0,
 		"client": "127.0.0.1", "proto": "HTTP/1.1", "op": "put_manifest", "repo": "team/app", "subject": "alice",
-		"token": "jti", "route": "main", "upstream": "10.0.0.1:5000", "note": "first",
+		"token": "jti", "route": "main", "upstream": "10.0.0.1:5000",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("line\n%v\nwant\n%v", got, want)

@@ -12,7 +12,6 @@ type Record struct {
 	TokenID  string // jti of the token that was shown or issued
 	Route    string // name of the registry that was chosen
 	Upstream string // host:port that was asked
-	Note     string // anything else that helps whoever reads the log
 
 	// Err is why the request failed. Handler sets it from what its function
 	// returns; nobody else needs to.
