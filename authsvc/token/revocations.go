@@ -62,25 +62,14 @@ func OpenRevocations(ctx context.Context, s state.Store, now func() time.Time, l
 
 // Run keeps the revocations fresh until ctx is done.
 func (r *Revocations) Run(ctx context.Context) {
-	hints := r.store.Watch(ctx, revokedArea)
-	ticker := time.NewTicker(pollRevoked)
-	defer ticker.Stop()
-	for failing := false; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case _, open := <-hints:
-			if !open {
-				hints = nil // polling goes on
-			}
-		case <-ticker.C:
-		}
+	failing := false
+	state.Follow(ctx, r.store, revokedArea, pollRevoked, func(ctx context.Context) {
 		err := r.load(ctx)
 		if ctx.Err() == nil && (err != nil) != failing {
 			failing = err != nil
 			r.report(err)
 		}
-	}
+	})
 }
 
 func (r *Revocations) report(err error) {

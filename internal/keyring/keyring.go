@@ -123,21 +123,7 @@ func (r *Ring) openRoot(ctx context.Context, o Options) (root *root, err error) 
 // write, and renews leaves when they are due. While the Store cannot be asked,
 // the last leaves stay in use.
 func (r *Ring) Run(ctx context.Context) {
-	hints := r.store.Watch(ctx, r.leavesKey())
-	ticker := time.NewTicker(poll)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case _, open := <-hints:
-			if !open {
-				hints = nil // polling goes on
-			}
-		case <-ticker.C:
-		}
-		r.follow(ctx)
-	}
+	state.Follow(ctx, r.store, r.leavesKey(), poll, r.follow)
 }
 
 // follow refreshes once and says what went wrong, unless another gate is just
