@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/regate/regate/acme"
+	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/proxy"
 	"github.com/regate/regate/proxy/upstream"
@@ -39,11 +40,8 @@ func (f *File) checkEntry(bad *problem.List) {
 
 // publicHost is the name in public_url, "" if there is none.
 func (f *File) publicHost() string {
-	u, err := url.Parse(f.Listen.PublicURL)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
+	name, _ := edge.PublicName(f.Listen.PublicURL) // Listen says what is wrong
+	return name
 }
 
 func (f *File) checkRoutes(bad *problem.List) {

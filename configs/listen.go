@@ -3,13 +3,12 @@ package configs
 import (
 	"net"
 	"net/netip"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/problem"
 )
 
@@ -89,8 +88,8 @@ func (l Listen) Validate() error {
 	}
 	l.validateAddresses(&bad)
 	if l.PublicURL != "" {
-		if msg := wrongOrigin(l.PublicURL); msg != "" {
-			bad.Addf("public_url", "%s", msg)
+		if _, err := edge.PublicName(l.PublicURL); err != nil {
+			bad.Addf("public_url", "%v", err)
 		}
 	}
 	for i, n := range l.TrustedProxies {
@@ -134,27 +133,4 @@ func splitAddress(addr string) (host string, port int, ok bool) {
 	}
 	number, err := strconv.ParseUint(digits, 10, 16)
 	return host, int(number), err == nil
-}
-
-// wrongOrigin says why text is not https://HOST[:PORT], "" if it is.
-func wrongOrigin(text string) string {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Opaque != "":
-		return "is no URL such as https://registry.example.com"
-	case u.Scheme != "https":
-		return "does not begin with https://; clients speak TLS to the gate or to what stands before it"
-	case u.Host == "" || u.Hostname() == "" || strings.ContainsAny(u.Host, "*, "):
-		return "names no host"
-	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(text, "?#"):
-		return "has more than https://HOST[:PORT]; registries have no path before /v2/"
-	case strings.HasSuffix(u.Host, ":"):
-		return "has a colon without a port"
-	}
-	if p := u.Port(); p != "" {
-		if number, err := strconv.ParseUint(p, 10, 16); err != nil || number == 0 {
-			return "has a port that is none"
-		}
-	}
-	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -68,21 +67,6 @@ func (h *Hosts) add(name string) {
 	} else {
 		h.names[name] = true
 	}
-}
-
-func publicHost(text string) (host, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return host{}, err
-	}
-	if u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return host{}, errors.New("not of the form https://HOST[:PORT]")
-	}
-	parsed, ok := parseHost(u.Host)
-	if !ok {
-		return host{}, errors.New("no valid host")
-	}
-	return parsed, nil
 }
 
 // Check lets only those requests pass whose Host is ours, and is the name that

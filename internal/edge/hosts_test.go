@@ -65,7 +65,7 @@ var hostTests = []struct {
 var testHosts = HostsConfig{
 	Names:     []string{"Registry.example.com", "*.wild.example", "10.0.0.7", "::1", "localhost"},
 	HTTPSPort: 8443,
-	PublicURL: "https://pub.example.org/",
+	PublicURL: "https://pub.example.org",
 }
 
 func TestHosts(t *testing.T) {
@@ -92,7 +92,7 @@ func TestHosts(t *testing.T) {
 }
 
 func TestPublicURLMustBeAnOrigin(t *testing.T) {
-	for _, url := range []string{"http://a.example", "a.example", "https://", "https://a.example/x", "https://u:p@a.example", "https://a.example?x", "https://a.example:0", "https://a_b.example.", "https://%zz"} {
+	for _, url := range []string{"http://a.example", "a.example", "https://", "https://a.example/x", "https://a.example/", "https://u:p@a.example", "https://a.example?x", "https://a.example:0", "https://a_b.example.", "https://%zz"} {
 		if _, err := NewHosts(HostsConfig{PublicURL: url}); err == nil {
 			t.Errorf("NewHosts with the public url %q: no error", url)
 		}
