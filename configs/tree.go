@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
-	"strconv"
 	"unicode"
 	"unicode/utf8"
 
@@ -114,32 +112,4 @@ func control(r rune) bool {
 		return true
 	}
 	return unicode.IsControl(r)
-}
-
-var (
-	yamlError     = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
-	fromNought    = regexp.MustCompile(`^did not find expected (<document start>|node content|key|'-'|',')`)
-)
-
-// syntaxError takes line and message out of an error of the parser, which
-// counts lines from 0 for some of its messages and leaves out line 0. It never
-// repeats an anchor's name: a password that begins with "*" and stands there
-// without quotes looks like one.
-func syntaxError(data []byte, err error) (line int, msg string) {
-	m := yamlError.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 1, "cannot be read as YAML"
-	}
-	line, _ = strconv.Atoi(m[1])
-	msg = m[2]
-	if a := unknownAnchor.FindStringSubmatch(msg); a != nil {
-		before, _, _ := bytes.Cut(data, []byte("*"+a[1]))
-		line = 1 + bytes.Count(before, []byte("\n"))
-		return line, "a value that begins with * stands for an anchor, and there is no such anchor; quote it if it is text"
-	}
-	if fromNought.MatchString(msg) {
-		line++
-	}
-	return min(max(line, 1), 1+bytes.Count(data, []byte("\n"))), msg
 }
