@@ -49,11 +49,16 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.close()
-	doors, err := p.listen(file.Listen)
+	return p.serve(ctx)
+}
+
+// serve listens, brings the first generation to life, and runs.
+func (p *process) serve(ctx context.Context) error {
+	doors, err := p.listen(p.first.Listen)
 	if err != nil {
 		return err
 	}
-	if err := p.swap(ctx, file); err != nil {
+	if err := p.swap(ctx, p.first); err != nil {
 		closeAll(doors)
 		return err
 	}

@@ -101,15 +101,7 @@ func startOpen(t *testing.T, config string) (*running, *process) {
 			return err
 		}
 		defer p.close()
-		doors, err := p.listen(file.Listen)
-		if err != nil {
-			return err
-		}
-		if err := p.swap(ctx, file); err != nil {
-			closeAll(doors)
-			return err
-		}
-		return p.run(ctx, doors)
+		return p.serve(ctx)
 	})
 	return g, p
 }
