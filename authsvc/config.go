@@ -3,6 +3,7 @@ package authsvc
 import (
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/problem"
 )
@@ -15,6 +16,9 @@ type Config struct {
 	Token token.Config `yaml:"token"`
 	// Users are accounts with a bcrypt hash each; "" is the anonymous.
 	Users static.Config `yaml:"users"`
+	// ExtAuth is a program or a hook that is asked about accounts which are not
+	// among Users.
+	ExtAuth *ext.UsersConfig `yaml:"ext_auth"`
 	// ACL are the rules; the first that matches decides, and without one
 	// nothing is granted.
 	ACL acl.Config `yaml:"acl"`
@@ -25,6 +29,9 @@ func (c Config) Validate() error {
 	var l problem.List
 	l.Under("token", c.Token.Validate())
 	l.Under("users", c.Users.Validate())
+	if c.ExtAuth != nil {
+		l.Under("ext_auth", c.ExtAuth.Validate())
+	}
 	l.Under("acl", c.ACL.Validate())
 	if len(c.ACL) == 0 {
 		l.Warnf("acl", "there is no rule, so nothing is granted to anybody")

@@ -40,7 +40,6 @@ var hints = []hint{
 	{"strip", "repository", notYet},
 	{"redis", "key_file", notYet},
 	{"refresh", "issuer", notYet},
-	{"ext_auth", "acl", notYet},
 	{"google_auth", "acl", notYet},
 	{"github_auth", "acl", notYet},
 	{"oidc_auth", "acl", notYet},

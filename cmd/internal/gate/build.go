@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"reflect"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/configs"
@@ -27,6 +29,7 @@ type generation struct {
 	hosts *edge.Hosts
 	pools map[string]*upstream.Pool
 	known *password.Cache[authn.Identity]
+	users authn.Chain
 
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
@@ -50,7 +53,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	parts := token.Parts{Keys: p.ring, Revoked: p.revoked}
 	issuer := token.NewIssuer(file.Auth.Token, parts)
 	g.known = p.knownLogins(file)
-	service, err := p.service(file, issuer, g.known)
+	service, err := p.service(g, issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -73,16 +76,24 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 }
 
 // service makes the half that logs people in. To add an authenticator is to
-// add it to the chain here.
-func (p *process) service(file *configs.File, issuer *token.Issuer, known *password.Cache[authn.Identity]) (*authsvc.Service, error) {
-	rules, err := acl.Compile(file.Auth.ACL)
+// add it to the chain here, where docker_auth has it.
+func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service, error) {
+	auth := g.file.Auth
+	rules, err := acl.Compile(auth.ACL)
 	if err != nil {
-		return nil, file.Explain("auth.acl", err)
+		return nil, g.file.Explain("auth.acl", err)
 	}
-	users := static.New(file.Auth.Users, p.passwords)
-	chain := authn.Chain{users}
+	users := static.New(auth.Users, p.passwords)
+	g.users = authn.Chain{users}
+	if auth.ExtAuth != nil {
+		asked, err := ext.NewUsers(*auth.ExtAuth, p.log)
+		if err != nil {
+			return nil, g.file.Explain("auth.ext_auth", err)
+		}
+		g.users = append(g.users, asked)
+	}
 	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, users.Cost(), secret) }
-	login := authsvc.NewLogin(chain, known, decoy)
+	login := authsvc.NewLogin(g.users, g.known, decoy)
 	return authsvc.New(authsvc.Parts{Users: login, Rules: rules, Tokens: issuer, Observe: p.meter.Token, Log: p.log}), nil
 }
 
@@ -90,10 +101,15 @@ func (p *process) service(file *configs.File, issuer *token.Issuer, known *passw
 // are the same, and a new one if not. A reload would otherwise have everybody
 // compared anew at once.
 func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity] {
-	if live := p.board.live.Load(); live != nil && reflect.DeepEqual(live.file.Auth.Users, file.Auth.Users) {
+	if live := p.board.live.Load(); live != nil && sameAccounts(live.file.Auth, file.Auth) {
 		return live.known
 	}
 	return password.NewCache[authn.Identity](cache.Options{})
+}
+
+// sameAccounts compares what the chain is made of.
+func sameAccounts(a, b authsvc.Config) bool {
+	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth)
 }
 
 // openPools makes a pool of each registry.
@@ -140,6 +156,11 @@ func (g *generation) close() {
 	g.stop()
 	for _, pool := range g.pools {
 		pool.Close()
+	}
+	for _, users := range g.users {
+		if c, ok := users.(io.Closer); ok {
+			_ = c.Close()
+		}
 	}
 }
 

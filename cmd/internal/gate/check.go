@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/acme"
+	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/problem"
@@ -19,6 +20,10 @@ func Check(file *configs.File) error {
 	l.Under("tls", acme.Check(file.TLS))
 	if root := file.Auth.Token.Root; root.Cert != "" {
 		l.Under("auth.token.root", keyring.CheckRoot(root.Cert, root.Key, time.Now()))
+	}
+	if cfg := file.Auth.ExtAuth; cfg != nil {
+		_, err := ext.NewUsers(*cfg, nil)
+		l.Under("auth.ext_auth", err)
 	}
 	if path := file.State.KeyFile; path != "" {
 		_, err := state.LoadKey(path)
