@@ -49,7 +49,8 @@ func TestLoginBodiesAreBounded(t *testing.T) {
 func TestUnknownAccountsAreCompared(t *testing.T) {
 	t.Parallel()
 	_, p := startOpen(t, changed(t, config(t, "http://127.0.0.1:1", ""), "$2a$04$", "$2a$12$"))
-	service, err := p.service(p.first, token.NewIssuer(p.first.Auth.Token, token.Parts{Keys: p.ring, Revoked: p.revoked}), p.knownLogins(p.first))
+	next := &generation{file: p.first, known: p.knownLogins(p.first)}
+	service, err := p.service(next, token.NewIssuer(p.first.Auth.Token, token.Parts{Keys: p.ring, Revoked: p.revoked}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,5 +308,11 @@ func TestReloadKeepsGoodPasswords(t *testing.T) {
 	reload()
 	if known() == first {
 		t.Error("a changed account keeps its good passwords")
+	}
+	second := known()
+	g.edit("  acl:", "  ext_auth: {command: sh, args: [-c, exit 2]}\n  acl:")
+	reload()
+	if known() == second {
+		t.Error("another back end keeps the good passwords of those before it")
 	}
 }
