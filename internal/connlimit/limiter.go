@@ -22,6 +22,7 @@ const (
 	Total      = "total"       // Limits.Connections
 	PerNetwork = "per_network" // Limits.PerNetwork
 	Handshakes = "handshakes"  // Limits.Handshakes
+	Flood      = "http2_flood" // frames that lead to nothing
 )
 
 // A Limiter counts the connections of a listener. Its methods may be called by

@@ -1,6 +1,7 @@
 package connlimit
 
 import (
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -32,6 +33,9 @@ func newRefusals(d Deps) refusals {
 	return refusals{deps: d, since: make(map[string]int)}
 }
 
+// Refuse tells of a connection that somebody else has refused.
+func (l *Limiter) Refuse(reason string, c net.Conn) { l.refused.add(reason, peer(c)) }
+
 // add counts a refusal. The first one is told at once, the others together at
 // the end of each window.
 func (r *refusals) add(reason string, from netip.Addr) {
@@ -48,7 +52,7 @@ func (r *refusals) add(reason string, from netip.Addr) {
 // tell writes a line, and begins the next window.
 func (r *refusals) tell() {
 	for reason, n := range r.since {
-		r.deps.Log.Warn("connections refused: beyond listen.limits",
+		r.deps.Log.Warn("connections refused",
 			zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last))
 	}
 	clear(r.since)

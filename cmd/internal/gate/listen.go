@@ -17,6 +17,7 @@ import (
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/h2guard"
 )
 
 // Limits of the servers that nobody needs to change. There is no time-out on a
@@ -52,12 +53,11 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 		if d.addr == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", d.addr)
+		opened, err := p.openDoor(d.name, d.addr, p.server(d.name, d.handler(), limits), p.limiter(d.name, limits))
 		if err != nil {
 			return doors, fmt.Errorf("listen.%s: %w%s", d.name, err, hint(err))
 		}
-		server := p.server(d.name, d.handler(), limits)
-		doors = append(doors, p.door(d.name, l, server, p.limiter(d.name, limits)))
+		doors = append(doors, opened)
 	}
 	p.meter.ShowConnections(func() map[string]int { return connections(doors) })
 	l, err := listenControl(p.first.ControlSocket())
@@ -65,10 +65,29 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 		return doors, fmt.Errorf("listen.control: %w", err)
 	}
 	commands := edge.Stack(edge.Handler(p.serveControl), edge.Log(p.log.Named("control"), nil), edge.Recover)
-	control := p.door("control", l, p.server("control", commands, limits), nil)
+	control := newDoor("control", l, l, p.server("control", commands, limits))
 	control.addr = p.first.ControlSocket()
 	control.server.ConnContext = withPeer
 	return append(doors, control), nil
+}
+
+// openDoor listens under the limits.
+func (p *process) openDoor(name, addr string, s *http.Server, limiter *connlimit.Limiter) (door, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return door{}, err
+	}
+	bounded := limiter.Listener(l)
+	if name == "https" {
+		p.httpsPort = l.Addr().(*net.TCPAddr).Port
+		if bounded, err = p.secure(bounded, s, limiter); err != nil {
+			_ = l.Close()
+			return door{}, err
+		}
+	}
+	d := newDoor(name, l, bounded, s)
+	d.limiter = limiter
+	return d, nil
 }
 
 func hint(err error) string {
@@ -78,23 +97,16 @@ func hint(err error) string {
 	return ""
 }
 
-func (p *process) door(name string, l net.Listener, s *http.Server, limiter *connlimit.Limiter) door {
-	d := door{name: name, addr: l.Addr().String(), listener: l, limiter: limiter, server: s}
-	if limiter != nil {
-		l = limiter.Listener(l)
-	}
-	if name == "https" {
-		p.httpsPort = l.Addr().(*net.TCPAddr).Port
-		l = p.secure(l, d)
-	}
-	d.serve = func() error {
-		err := d.server.Serve(l)
+// newDoor serves what bounded, which is l or around it, accepts.
+func newDoor(name string, l, bounded net.Listener, s *http.Server) door {
+	serve := func() error {
+		err := s.Serve(bounded)
 		if errors.Is(err, http.ErrServerClosed) {
 			return nil
 		}
 		return fmt.Errorf("%s listener: %w", name, err)
 	}
-	return d
+	return door{name: name, addr: l.Addr().String(), listener: l, server: s, serve: serve}
 }
 
 func (p *process) server(name string, h http.Handler, limits configs.Limits) *http.Server {
@@ -119,14 +131,18 @@ func (p *process) server(name string, h http.Handler, limits configs.Limits) *ht
 
 // secure puts TLS around the listener, or, where a balancer ends it, closes it
 // to everybody else.
-func (p *process) secure(l net.Listener, d door) net.Listener {
+func (p *process) secure(l net.Listener, s *http.Server, limiter *connlimit.Limiter) (net.Listener, error) {
 	cfg := p.certs.TLSConfig()
 	if cfg == nil {
-		return trusting{l, p.first.Listen.Proxies()}
+		return trusting{l, p.first.Listen.Proxies()}, nil
 	}
-	cfg = d.limiter.TLSConfig(cfg)
-	d.server.TLSConfig, d.server.ConnContext = cfg, edge.GatherContext
-	return tls.NewListener(edge.GatherListener(l), cfg)
+	cfg = limiter.TLSConfig(cfg)
+	s.TLSConfig, s.ConnContext = cfg, edge.GatherContext
+	flooded := func(c net.Conn) { limiter.Refuse(connlimit.Flood, c) }
+	if err := h2guard.Configure(s, flooded); err != nil {
+		return nil, err // of suites that are not for HTTP/2
+	}
+	return tls.NewListener(edge.GatherListener(l), cfg), nil
 }
 
 // trusting accepts connections from its networks only.
