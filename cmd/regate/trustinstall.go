@@ -17,6 +17,7 @@ import (
 type installed struct {
 	Client string          `json:"client"`
 	Files  []trust.Outcome `json:"files,omitempty"`
+	Once   []trust.Once    `json:"once,omitempty"`
 	Then   []string        `json:"then,omitempty"` // what remains to be done
 	Error  string          `json:"error,omitempty"`
 
@@ -97,7 +98,7 @@ func (q *trusting) installOne(ctx context.Context, root *os.Root, c trust.Client
 			one.hand = append(one.hand, c.Files[i])
 		}
 	}
-	one.Then = c.Then
+	one.Once, one.Then = c.Once, c.Then
 	if !changed || !c.IsSystem() {
 		return one
 	}
@@ -128,6 +129,7 @@ func (q *trusting) printInstalled(w io.Writer, r trustReport) error {
 			fmt.Fprintf(w, "  not done: %s\n", one.Error)
 			continue
 		}
+		printOnce(w, one.Once)
 		for _, step := range one.Then {
 			printIndented(w, "  ", step)
 		}

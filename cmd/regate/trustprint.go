@@ -98,8 +98,17 @@ func printClient(w io.Writer, c trust.Client) {
 		fmt.Fprintf(w, "  %s   with\n", f.Path)
 		printIndented(w, "    ", f.Content)
 	}
+	printOnce(w, c.Once)
 	for _, step := range append(refresh(c), c.Then...) {
 		printIndented(w, "  ", "- "+strings.ReplaceAll(step, "\n", "\n  "))
+	}
+}
+
+// printOnce says what has to stand in the configuration of somebody else.
+func printOnce(w io.Writer, once []trust.Once) {
+	for _, o := range once {
+		fmt.Fprintf(w, "  %s of %s: once, unless it stands there\n", o.Path, o.Version)
+		printIndented(w, "    ", o.Content)
 	}
 }
 

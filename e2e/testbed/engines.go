@@ -14,16 +14,22 @@ import (
 // address for DOCKER_HOST. Its /etc/docker is the one of the namespace.
 func StartDocker(t testing.TB) string {
 	t.Helper()
+	return startDocker(t, func(c Command) Command { return c })
+}
+
+// startDocker starts what in makes of the engine's command.
+func startDocker(t testing.TB, in func(Command) Command) string {
+	t.Helper()
 	dir := Dir(t)
 	host := "unix://" + filepath.Join(dir, "docker.sock")
-	p := Start(t, Command{Program: "dockerd", Dir: dir, Args: []string{
+	p := Start(t, in(Command{Program: "dockerd", Dir: dir, Args: []string{
 		"--host", host,
 		"--data-root", filepath.Join(dir, "data"),
 		"--exec-root", filepath.Join(dir, "exec"),
 		"--pidfile", filepath.Join(dir, "pid"),
 		"--storage-driver", "overlay2",
 		"--iptables=false", "--ip6tables=false", "--bridge=none",
-	}})
+	}}))
 	p.Await(t, try(dir, "docker", "--host", host, "version"))
 	return host
 }

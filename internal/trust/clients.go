@@ -33,7 +33,8 @@ type Client struct {
 	Title    string   `json:"title"`
 	Files    []File   `json:"files,omitempty"`
 	Manifest string   `json:"manifest,omitempty"` // for kubectl
-	Then     []string `json:"then,omitempty"`     // what else is to be done, in order
+	Once     []Once   `json:"once,omitempty"`
+	Then     []string `json:"then,omitempty"` // what else is to be done, in order
 	Untested bool     `json:"untested,omitempty"`
 	// Refresh is a command that has to run after the files are written.
 	Refresh []string `json:"refresh,omitempty"`
@@ -43,6 +44,14 @@ type Client struct {
 
 // Installable reports whether the client is one that a Linux machine may have.
 func (c Client) Installable() bool { return len(c.signs) > 0 }
+
+// Once is what has to stand in a configuration that is somebody else's, so that
+// the files are read at all. One of several is needed, as the version is.
+type Once struct {
+	Version string `json:"version"`
+	Path    string `json:"path"`
+	Content string `json:"content"`
+}
 
 // System is the name for whichever of the system's stores a machine has.
 const System = "system"
@@ -110,16 +119,19 @@ func containerd(h Host, ca string) Client {
 			{Path: file, Content: ca},
 			{Path: dir + "/" + h.String() + "/hosts.toml", Content: hostsTOML(h, file), ca: file},
 		},
-		Then: []string{
+		Once: []Once{
 			// 2.2 has two directories there by default, which not all of it
 			// understands.
-			"For Kubernetes, once, unless it stands there: the line config_path in /etc/containerd/config.toml, and a restart of containerd.\n" +
-				"containerd 2:\n  [plugins.\"io.containerd.cri.v1.images\".registry]\n    config_path = \"" + dir + "\"\n" +
-				"containerd 1:\n  [plugins.\"io.containerd.grpc.v1.cri\".registry]\n    config_path = \"" + dir + "\"\n" +
-				"The files here are then read at each pull.",
+			configPath("containerd 2", "io.containerd.cri.v1.images", dir),
+			configPath("containerd 1", "io.containerd.grpc.v1.cri", dir),
 		},
+		Then:  []string{"For Kubernetes, restart containerd once it has config_path; the files are then read at each pull."},
 		signs: append(programs("containerd"), "/etc/containerd"),
 	}
+}
+
+func configPath(version, plugin, dir string) Once {
+	return Once{version, "/etc/containerd/config.toml", fmt.Sprintf("[plugins.%q.registry]\n  config_path = %q\n", plugin, dir)}
 }
 
 func hostsTOML(h Host, ca string) string {
