@@ -24,6 +24,9 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) er
 	defer cancel(nil)
 	out := outgoing(r, x).WithContext(ctx)
 	body := g.attach(out, w, r, cancel)
+	if body != nil {
+		g.limits.bound(body.watch, x.grant)
+	}
 	if x.req.Op == oci.PutManifest {
 		body.limit(maxManifest)
 	}
@@ -40,6 +43,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) er
 
 	a := &answer{exchange: x, w: w, r: r, res: res}
 	a.guard(g.limits.Idle, cancel)
+	g.limits.bound(a.watch, x.grant)
 	defer a.watch.close()
 	if err := a.prepare(); err != nil {
 		return err

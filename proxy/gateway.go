@@ -30,6 +30,11 @@ type Limits struct {
 	// Linger bounds how long the rest of a body is read that the registry did
 	// not want, so that the client gets to read the answer. Default 5s.
 	Linger time.Duration
+	// MinRate is how many bytes a second must pass on average, over each Span,
+	// in a transfer of somebody who has shown no credentials. Default 1024.
+	MinRate int64
+	// Span is what MinRate is looked at over. Default 5m.
+	Span time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -39,7 +44,20 @@ func (l Limits) withDefaults() Limits {
 	if l.Linger <= 0 {
 		l.Linger = 5 * time.Second
 	}
+	if l.MinRate <= 0 {
+		l.MinRate = 1 << 10
+	}
+	if l.Span <= 0 {
+		l.Span = 5 * time.Minute
+	}
 	return l
+}
+
+// bound sets the rate of a transfer that w watches.
+func (l Limits) bound(w *watch, g oci.Grant) {
+	if g.Anonymous() {
+		w.atLeast(l.MinRate*int64(l.Span/time.Millisecond)/1000, l.Span)
+	}
 }
 
 // New returns a Gateway that sends each request where routes say, if auth

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	errClientStalled   = errors.New("the client sent nothing for too long")
-	errRegistryStalled = errors.New("the registry took nothing for too long")
+	errClientStalled   = errors.New("the client sent nothing, or too little, for too long")
+	errRegistryStalled = errors.New("the registry took nothing, or too little, for too long")
 	errBodyOver        = errors.New("the request is over")
 )
 
@@ -105,6 +105,7 @@ func (b *inbound) read(p []byte) (int, error) {
 	b.watch.on()
 	n, err := b.body.Read(p)
 	b.watch.on() // and now for the registry
+	b.watch.passed(n)
 	return n, b.done(n, err)
 }
 

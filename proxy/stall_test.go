@@ -133,6 +133,62 @@ func TestClientStopsReading(t *testing.T) {
 	})
 }
 
+// patient are limits that only a stranger can break: 50 bytes in 50 ms.
+var patient = Limits{Linger: 100 * time.Millisecond, MinRate: 1000, Span: 50 * time.Millisecond}
+
+// dripping is a body of one byte every ten milliseconds, for half a second.
+func dripping() io.Reader { return &slow{10 * time.Millisecond, 50} }
+
+// TestSlowStrangerIsCutOff: of those who are logged in, it takes whoever comes.
+func TestSlowStrangerIsCutOff(t *testing.T) {
+	t.Parallel()
+	protocols(t, func(t *testing.T, http2 bool) {
+		g := newRig(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPatch {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.WriteHeader(http.StatusAccepted)
+				return
+			}
+			w.Header().Set("Content-Length", "50")
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.CopyBuffer(flushing{w}, dripping(), make([]byte, 1))
+		}, setup{limits: patient, http2: http2})
+		for _, tt := range []struct {
+			name, account, method string
+			wantCut               bool
+		}{
+			{"pull by a stranger", "", "GET", true},
+			{"pull", "ann", "GET", false},
+			{"push by a stranger", "", "PATCH", true},
+			{"push", "ann", "PATCH", false},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				g.forget()
+				c := call{path: blobs + someDigest, auth: bearer(tt.account, everything)}
+				if tt.method == "PATCH" {
+					c = call{method: "PATCH", path: uploads + someUpload, auth: c.auth, body: dripping()}
+				}
+				res, body, cut := g.do(t, c)
+				if got := cut || res.StatusCode >= 400; got != tt.wantCut {
+					t.Errorf("answer %v, %d bytes, cut %v; want %v", res, len(body), cut, tt.wantCut)
+				}
+				if tt.wantCut {
+					checkLine(t, g, map[string]string{"GET": "warn", "PATCH": "info"}[tt.method], "too little")
+				}
+			})
+		}
+	})
+}
+
+// flushing sends each byte by itself.
+type flushing struct{ w http.ResponseWriter }
+
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	_ = http.NewResponseController(f.w).Flush()
+	return n, err
+}
+
 func TestClientLeaves(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		arrived := make(chan struct{})

@@ -10,7 +10,7 @@ import (
 	"github.com/regate/regate/internal/oci"
 )
 
-var errStalled = errors.New("no byte has passed for too long")
+var errStalled = errors.New("nothing, or too little, has passed for too long")
 
 // send sends the answer that prepare has made. An error after its header has
 // been sent breaks the connection (edge.Handler), so that nobody takes half a
@@ -120,6 +120,7 @@ func (c *client) write(p []byte) error {
 		if _, err := c.w.Write(p[:n]); err != nil {
 			return err
 		}
+		c.watch.passed(n)
 		if took := time.Since(start); took > c.watch.limit/8 {
 			c.step = max(c.step/2, leastStep)
 		} else {

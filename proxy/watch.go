@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,8 @@ type watch struct {
 	limit time.Duration
 	end   func()
 	timer *time.Timer
+
+	floor *floor // nil if any progress will do
 
 	mu   sync.Mutex // guards over
 	over bool
@@ -26,8 +29,23 @@ func newWatch(limit time.Duration, end func()) *watch {
 	return w
 }
 
+// atLeast has the watch call end, too, if fewer bytes pass in any span.
+func (w *watch) atLeast(bytes int64, span time.Duration) {
+	f := &floor{least: bytes, span: span, end: w.fire}
+	w.floor = f
+	f.timer = time.AfterFunc(time.Hour, f.look)
+	f.timer.Reset(span) // it is there when look wants it
+}
+
 func (w *watch) on()  { w.timer.Reset(w.limit) }
 func (w *watch) off() { w.timer.Stop() }
+
+// passed counts bytes.
+func (w *watch) passed(n int) {
+	if w.floor != nil {
+		w.floor.bytes.Add(int64(n))
+	}
+}
 
 func (w *watch) fire() {
 	w.mu.Lock()
@@ -41,8 +59,29 @@ func (w *watch) fire() {
 // close turns the watch off for good, and reports whether it has called end.
 func (w *watch) close() (fired bool) {
 	w.timer.Stop()
+	if w.floor != nil {
+		w.floor.timer.Stop()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fired, w.over = w.over, true
 	return fired
+}
+
+// A floor counts what passes in one span after the other. An average over all
+// of them would let whoever took much at once take nothing for hours.
+type floor struct {
+	least int64
+	span  time.Duration
+	end   func()
+	timer *time.Timer
+	bytes atomic.Int64 // in this span
+}
+
+func (f *floor) look() {
+	if f.bytes.Swap(0) < f.least {
+		f.end()
+		return
+	}
+	f.timer.Reset(f.span)
 }

@@ -29,6 +29,15 @@ func TestWatch(t *testing.T) {
 		{"off in time", func(w *watch) { w.on(); time.Sleep(59 * time.Second); w.off(); time.Sleep(time.Hour) }, false},
 		{"closed in time", func(w *watch) { w.on(); time.Sleep(59 * time.Second); w.close(); time.Sleep(time.Hour) }, false},
 		{"on after close", func(w *watch) { w.close(); w.on(); time.Sleep(time.Hour) }, false},
+		{"fast enough", func(w *watch) { w.atLeast(59, time.Minute); drip(w, time.Second, 600) }, false},
+		{"too slow", func(w *watch) { w.atLeast(61, time.Minute); drip(w, time.Second, 62) }, true},
+		{"too slow in the end", func(w *watch) {
+			w.atLeast(60, time.Minute)
+			w.passed(1 << 20)
+			drip(w, 10*time.Second, 13)
+		}, true},
+		{"too slow but over", func(w *watch) { w.atLeast(60, time.Minute); drip(w, 10*time.Second, 5) }, false},
+		{"slow and nobody minds", func(w *watch) { drip(w, 10*time.Second, 60) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -36,12 +45,23 @@ func TestWatch(t *testing.T) {
 				w := newWatch(time.Minute, func() { ended++ })
 				tt.steps(w)
 				synctest.Wait()
+				w.close() // or the bubble waits for it
 				if got := ended == 1; got != tt.want || ended > 1 {
 					t.Errorf("end was called %d times, want %v", ended, tt.want)
 				}
 			})
 		})
 	}
+}
+
+// drip passes n bytes, one at a time.
+func drip(w *watch, pause time.Duration, n int) {
+	for range n {
+		w.on()
+		time.Sleep(pause)
+		w.passed(1)
+	}
+	w.close()
 }
 
 // A slow body is one byte, again and again.

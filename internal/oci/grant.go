@@ -30,6 +30,10 @@ type Grant struct {
 // Covers reports whether the grant is enough for needs.
 func (g Grant) Covers(needs []Access) bool { return g.Scope.Contains(needs...) }
 
+// Anonymous reports whether whoever has the grant has shown no credentials,
+// neither to get it nor for a registry to check.
+func (g Grant) Anonymous() bool { return g.Subject == "" && g.Unchecked.Reveal() == "" }
+
 // Format prints a grant as a sentence, whatever the verb.
 func (g Grant) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%s may %s until %s", g.Subject, g.Scope, g.Expires.Format(time.RFC3339))

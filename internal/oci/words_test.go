@@ -218,3 +218,20 @@ func TestWriteError(t *testing.T) {
 		})
 	}
 }
+
+func TestAnonymous(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		grant Grant
+		want  bool
+	}{
+		{"no token on the way to a registry that checks", Grant{}, true},
+		{"the anonymous's token", Grant{Bearer: NewSecret("x"), Scope: NewScope(Access{Type: "repository", Name: "a", Actions: Pull})}, true},
+		{"somebody", Grant{Subject: "alice"}, false},
+		{"whom only the registry knows", Grant{Unchecked: NewSecret("Basic x")}, false},
+	} {
+		if got := tt.grant.Anonymous(); got != tt.want {
+			t.Errorf("Anonymous() of %s = %v", tt.name, got)
+		}
+	}
+}
