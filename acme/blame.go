@@ -27,7 +27,7 @@ func (b blame) of(err error) Trouble {
 		t.Detail = clean(words(p))
 		return t
 	}
-	if p, ok := errors.AsType[*rfc8555.Problem](err); ok { // of an order
+	if p, ok := errors.AsType[*rfc8555.Problem](err); ok && p != nil { // of an order
 		return b.of(*p)
 	}
 	t := b.ofFailure(err)

@@ -28,6 +28,26 @@ const (
 	ReasonOther       Reason = "other"
 )
 
+// Reasons are all of them but the zero Reason, in the order above.
+func Reasons() []Reason {
+	return []Reason{ReasonDNS, ReasonUnreachable, ReasonRefused, ReasonRateLimited, ReasonCAA, ReasonEAB, ReasonCADown, ReasonState, ReasonOther}
+}
+
+// Sentence says the reason to people, "" for the zero Reason.
+func (r Reason) Sentence() string { return sentences[r] }
+
+var sentences = map[Reason]string{
+	ReasonDNS:         "The certificate authority does not find what it looks for in the DNS.",
+	ReasonUnreachable: "The certificate authority cannot connect to this host.",
+	ReasonRefused:     "The certificate authority does not accept this host, or what answered it there.",
+	ReasonRateLimited: "The certificate authority has been asked too often.",
+	ReasonCAA:         "The domain allows other certificate authorities only.",
+	ReasonEAB:         "The gate's account at the certificate authority's website is missing or wrong.",
+	ReasonCADown:      "The certificate authority cannot be reached, or is out of order.",
+	ReasonState:       "The gate cannot use the place where it keeps certificates.",
+	ReasonOther:       "Getting a certificate has failed.",
+}
+
 // A Trouble is why a host has no certificate, or no newer one. The zero Trouble
 // is that nothing has failed.
 type Trouble struct {

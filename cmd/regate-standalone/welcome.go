@@ -4,17 +4,22 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"text/template"
 
+	"github.com/regate/regate/acme"
 	"github.com/regate/regate/cmd/internal/gate"
 )
 
 // welcome prints what to do next.
 func (h home) welcome(w io.Writer, f gate.Facts, password string) {
 	_, port, _ := net.SplitHostPort(f.Addrs["https"])
-	v := struct{ Host, Password, CA, Fingerprint, Certs, Config string }{
+	v := struct {
+		Host, Password, CA, Fingerprint, Certs, Config string
+		Waiting                                        []acme.Status
+	}{
 		Host: "localhost:" + port, Password: password,
-		CA: f.CAFile, Fingerprint: f.CAFingerprint, Certs: filepath.Dir(f.CAFile), Config: h.config(),
+		CA: f.CAFile, Fingerprint: f.CAFingerprint, Certs: filepath.Dir(f.CAFile), Config: h.config(), Waiting: slices.DeleteFunc(slices.Clone(f.Hosts), func(s acme.Status) bool { return !s.Pending }),
 	}
 	_ = next.Execute(w, v) // a terminal that has gone needs no telling
 }
@@ -26,6 +31,11 @@ var next = template.Must(template.New("next").Parse(`
     password  {{if .Password}}{{.Password}}   (shown this once){{else}}the one that the first start printed; for another one see {{.Config}}{{end}}
     CA        {{.CA}}
               {{.Fingerprint}}
+{{- range .Waiting}}
+
+    {{.Host}} has no certificate yet{{with .Trouble.Reason}} ({{.}}){{end}}{{with .Trouble.Advice}}
+    {{.}}{{end}}
+{{- end}}
 
   docker (which does not check certificates on localhost):
 

@@ -18,8 +18,9 @@ func used() *Metrics {
 	m.ShowUpstreams(func() []Upstream {
 		return []Upstream{{"main", "10.0.0.1:5000", true, 7}, {"main", "10.0.0.2:5000", false, 0}}
 	})
-	m.ShowCertificates(func() []Certificate {
-		return []Certificate{{"a.example", time.Unix(1_900_000_000, 0)}, {"b.example", time.Time{}}}
+	m.ShowCertificates([]string{"dns", "caa"}, func() []Certificate {
+		return []Certificate{{"a.example", time.Unix(1_900_000_000, 0), "caa"}, {"b.example", time.Time{}, ""},
+			{"c.example", time.Time{}, "dns"}, {"d.example", time.Time{}, "dns"}, {"e.example", time.Unix(1_900_000_000, 0), ""}}
 	})
 	m.ShowDraining(func() bool { return true })
 	m.ShowConnections(func() map[string]int { return map[string]int{"https": 3, "http": 0} })
@@ -70,6 +71,11 @@ func TestMetrics(t *testing.T) {
 		`regate_upstream_up{endpoint="10.0.0.1:5000",registry="main"} 1`,
 		`regate_upstream_up{endpoint="10.0.0.2:5000",registry="main"} 0`,
 		`regate_certificate_expiry_timestamp_seconds{host="a.example"} 1.9e+09`,
+		`regate_certificates_pending{reason="waiting"} 1`,
+		`regate_certificates_pending{reason="dns"} 2`,
+		`regate_certificates_pending{reason="caa"} 0`,
+		`regate_certificate_failing{host="a.example",reason="caa"} 1`,
+		`regate_certificate_failing{host="d.example",reason="dns"} 1`,
 		`regate_draining 1`,
 		`regate_connections{listener="https"} 3`,
 		`regate_connections{listener="http"} 0`,
@@ -82,8 +88,10 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no line %s", want)
 		}
 	}
-	if strings.Contains(got, "b.example") {
-		t.Error("a host without a certificate has an expiry")
+	for _, not := range []string{"b.example", `seconds{host="c.example"`, `failing{host="e.example"`} {
+		if strings.Contains(got, not) {
+			t.Errorf("there is %s", not)
+		}
 	}
 	if t.Failed() {
 		t.Log(got)

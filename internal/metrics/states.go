@@ -18,7 +18,12 @@ type Upstream struct {
 type Certificate struct {
 	Host     string
 	NotAfter time.Time // zero if there is none yet
+	Reason   string    // what keeps the host from one, or from a newer one; "" if nothing has failed
 }
+
+// Waiting is the reason of hosts that have no certificate although nothing has
+// failed: they have not been waiting for long.
+const Waiting = "waiting"
 
 // ShowUpstreams asks now at each scrape, so that what a reload took away is
 // no longer shown. Each pair of registry and endpoint must occur once.
@@ -42,8 +47,9 @@ func (m *Metrics) ShowUpstreams(now func() []Upstream) {
 }
 
 // ShowCertificates asks now at each scrape. A host without a certificate has
-// none of the metric.
-func (m *Metrics) ShowCertificates(now func() []Certificate) {
+// no time at which it ends. The reasons are those that there can be: all are
+// shown at all times, so that an alert sees them come and go.
+func (m *Metrics) ShowCertificates(reasons []string, now func() []Certificate) {
 	m.register(states{
 		desc: desc("certificate_expiry_timestamp_seconds", "When the certificate of a host ends.", "host"),
 		list: func(emit emitter) {
@@ -54,6 +60,40 @@ func (m *Metrics) ShowCertificates(now func() []Certificate) {
 			}
 		},
 	})
+	m.register(states{
+		desc: desc("certificates_pending", "Hosts without a certificate, by what keeps them from one.", "reason"),
+		list: func(emit emitter) {
+			n := pending(now())
+			for _, r := range append([]string{Waiting}, reasons...) {
+				emit(float64(n[r]), r)
+			}
+		},
+	})
+	m.register(states{
+		desc: desc("certificate_failing", "Always 1: the last attempt to get or to renew the certificate of a host has failed.", "host", "reason"),
+		list: func(emit emitter) {
+			for _, c := range now() {
+				if c.Reason != "" {
+					emit(1, c.Host, c.Reason)
+				}
+			}
+		},
+	})
+}
+
+// pending counts the hosts without a certificate by reason.
+func pending(all []Certificate) map[string]int {
+	n := map[string]int{}
+	for _, c := range all {
+		switch {
+		case !c.NotAfter.IsZero():
+		case c.Reason == "":
+			n[Waiting]++
+		default:
+			n[c.Reason]++
+		}
+	}
+	return n
 }
 
 // ShowDraining asks now at each scrape whether the gate is about to stop.

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/regate/regate/acme"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/metrics"
 	"github.com/regate/regate/internal/oci"
@@ -23,7 +24,7 @@ func (p *process) admin() http.Handler {
 		case "/healthz": // while it drains it is well, and must not be killed
 			return new(edge.Draining).ServeHealth(w, r)
 		case "/readyz":
-			return p.draining.ServeHealth(w, r)
+			return p.serveReady(w, r)
 		case "/metrics":
 			measured.ServeHTTP(w, r)
 			return nil
@@ -35,13 +36,20 @@ func (p *process) admin() http.Handler {
 // showStates registers what is read when the metrics are.
 func (p *process) showStates() {
 	p.meter.ShowDraining(p.draining.On)
-	p.meter.ShowCertificates(func() (all []metrics.Certificate) {
+	p.meter.ShowCertificates(reasons(), func() (all []metrics.Certificate) {
 		for _, c := range p.certs.Certificates() {
-			all = append(all, metrics.Certificate{Host: c.Host, NotAfter: c.NotAfter})
+			all = append(all, metrics.Certificate{Host: c.Host, NotAfter: c.NotAfter, Reason: string(c.Trouble.Reason)})
 		}
 		return all
 	})
 	p.meter.ShowUpstreams(func() []metrics.Upstream { return p.board.live.Load().upstreams() })
+}
+
+func reasons() (all []string) {
+	for _, r := range acme.Reasons() {
+		all = append(all, string(r))
+	}
+	return all
 }
 
 // quiet leaves out the lines of what is asked every few seconds.

@@ -1,6 +1,10 @@
 package gate
 
 import (
+	"context"
+	"slices"
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/acme"
@@ -46,6 +50,43 @@ func (p *process) announce(doors []door) {
 	p.sayCA()
 	p.log.Info("registries must trust the token root", zap.String("file", f.RootFile), zap.String("fingerprint", f.RootFingerprint))
 	p.log.Info("state", zap.String("path", f.State))
+}
+
+// firstCertificates is how long whoever started the gate is kept waiting for
+// them. Readiness at /readyz does not wait.
+const firstCertificates = 5 * time.Second
+
+// tell says that the gate is ready to whoever started it, and which hosts are
+// not.
+func (p *process) tell(ctx context.Context, doors []door) {
+	ctx, cancel := context.WithTimeout(ctx, firstCertificates)
+	defer cancel()
+	p.settle(ctx)
+	f := p.facts(doors)
+	for _, s := range f.Hosts {
+		if s.Pending {
+			p.log.Warn("host has no certificate yet", zap.String("host", s.Host),
+				zap.String("reason", string(s.Trouble.Reason)), zap.String("advice", s.Trouble.Advice))
+		}
+	}
+	if p.opts.Ready != nil {
+		p.opts.Ready(f)
+	}
+}
+
+// settle waits until each host has a certificate, or is known not to get one
+// for now.
+func (p *process) settle(ctx context.Context) {
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	waits := func(s acme.Status) bool { return s.Pending && !s.Trouble.Failed() }
+	for slices.ContainsFunc(p.certs.Certificates(), waits) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // sayCA names the CA of mode internal, at start and when a reload has made

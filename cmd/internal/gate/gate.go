@@ -146,22 +146,6 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	}
 }
 
-// firstCertificates is how long whoever waits for Ready is kept waiting for
-// them. Readiness at /readyz does not wait: a balancer would send nothing, and
-// so not the questions of an ACME server either.
-const firstCertificates = 5 * time.Second
-
-// tell says that the gate is ready to whoever started it.
-func (p *process) tell(ctx context.Context, doors []door) {
-	if p.opts.Ready == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, firstCertificates)
-	defer cancel()
-	_ = p.certs.Wait(ctx) // the facts say which host has none yet
-	p.opts.Ready(p.facts(doors))
-}
-
 // start runs a worker that run waits for.
 func (p *process) start(work func()) {
 	p.workers.Add(1)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
@@ -10,12 +11,19 @@ import (
 // caPath is where clients fetch the certificate of the gate's own CA.
 const caPath = "/.well-known/regate/ca.crt"
 
-// servePlain answers on the http listener: the CA's certificate, which nobody
-// could fetch over a TLS that he does not trust yet, a redirect for browsers,
-// and nothing else. It never takes credentials: a client that sent some is
-// told the same as any other.
+// challengePath is where CAs look whether a host leads here (RFC 8555 8.3).
+const challengePath = "/.well-known/acme-challenge/"
+
+// servePlain answers on the http listener: what a CA asks about a host, the
+// certificate of the gate's own CA, which nobody could fetch over a TLS that he
+// does not trust yet, a redirect for browsers or why there cannot be one, and
+// nothing else. It never takes credentials: a client that sent some is told the
+// same as any other.
 func (g *generation) servePlain(w http.ResponseWriter, r *http.Request) error {
 	edge.RecordFrom(r.Context()).Op = "plain"
+	if strings.HasPrefix(r.URL.Path, challengePath) {
+		return g.serveChallenge(w, r)
+	}
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return oci.Errorf(oci.Unsupported, "this address speaks http, use https").With("Allow", "GET, HEAD")
@@ -26,9 +34,22 @@ func (g *generation) servePlain(w http.ResponseWriter, r *http.Request) error {
 	if !ok || r.RequestURI == "" || r.RequestURI[0] != '/' {
 		return oci.Errorf(oci.NoSuchPath, "no such path")
 	}
+	if n, waits := g.waiting(origin); waits {
+		return n.serve(w, r)
+	}
 	w.Header().Set("Location", origin+r.URL.RequestURI())
 	w.WriteHeader(http.StatusPermanentRedirect)
 	return nil
+}
+
+// serveChallenge sends nobody to https: a CA that was told so would find the
+// gate without the answer there.
+func (g *generation) serveChallenge(w http.ResponseWriter, r *http.Request) error {
+	edge.RecordFrom(r.Context()).Op = "challenge"
+	if g.certs.ServeChallenge(w, r) {
+		return nil
+	}
+	return oci.Errorf(oci.NoSuchPath, "no such challenge is open")
 }
 
 // serveCA answers with the CA's certificate in mode internal.
@@ -37,7 +58,7 @@ func (g *generation) serveCA(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return oci.Errorf(oci.Unsupported, "read the certificate with GET").With("Allow", "GET, HEAD")
 	}
-	pem := g.ca()
+	pem := g.certs.CAPEM()
 	if pem == nil {
 		return oci.Errorf(oci.NoSuchPath, "no such path")
 	}
