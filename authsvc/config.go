@@ -16,6 +16,10 @@ type Config struct {
 	Token token.Config `yaml:"token"`
 	// Users are accounts with a bcrypt hash each; "" is the anonymous.
 	Users static.Config `yaml:"users"`
+	// HtpasswdFile is a file as the registry itself has one, with a user and a
+	// bcrypt hash in each line. It is asked after Users, and read again when it
+	// changes.
+	HtpasswdFile string `yaml:"htpasswd_file"`
 	// ExtAuth is a program or a hook that is asked about accounts which are not
 	// among Users.
 	ExtAuth *ext.UsersConfig `yaml:"ext_auth"`
@@ -37,4 +41,9 @@ func (c Config) Validate() error {
 		l.Warnf("acl", "there is no rule, so nothing is granted to anybody")
 	}
 	return l.Err()
+}
+
+// KnowsAnybody reports whether there is a place where accounts could be.
+func (c Config) KnowsAnybody() bool {
+	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil
 }

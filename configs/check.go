@@ -86,7 +86,7 @@ func (f *File) checkExposed(bad *problem.List, path string, c upstream.Config) {
 // checkUsers: where the gate decides, somebody must be able to log in.
 func (f *File) checkUsers(bad *problem.List) {
 	for _, c := range f.Registries {
-		if c.Checked() && len(f.Auth.Users) == 0 && f.Auth.ExtAuth == nil {
+		if c.Checked() && !f.Auth.KnowsAnybody() {
 			bad.Addf("auth.users", "there is no user, so nobody could log in: add one with a password from `regate hash`")
 			return
 		}

@@ -31,12 +31,13 @@ var mayImport = map[string][]string{
 	"proxy/upstream":           {"internal/oci", "authsvc/authn"}, // authn for Secret alone
 	"proxy":                    {"internal/oci", "internal/edge", "proxy/upstream"},
 	"acme":                     {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
-	"acme/acmestub":            {}, // for tests
+	"acme/acmestub":            {},                                                                  // for tests
 	"acme/client":              {},
 	"acme/dns":                 {},
 	"authsvc/authn":            {},
 	"authsvc/password":         {"authsvc/authn"},
 	"authsvc/authn/static":     {"authsvc/authn", "authsvc/password"},
+	"authsvc/authn/htpasswd":   {"authsvc/authn", "authsvc/password"},
 	"authsvc/acl":              {"authsvc/authn", "internal/oci"},
 	"authsvc/ext":              {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/token":            {"internal/oci", "internal/state", "internal/keyring"},

@@ -4,18 +4,13 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"reflect"
 
-	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
-	"github.com/regate/regate/authsvc/authn/static"
-	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/configs"
-	"github.com/regate/regate/internal/cache"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/metrics"
 	"github.com/regate/regate/internal/oci"
@@ -35,14 +30,14 @@ type generation struct {
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
 
-	certs  *acme.Manager // of the process
+	ca     func() []byte // nil but in mode internal
 	commit func()        // makes the certificates follow; cannot fail
 	stop   context.CancelFunc
 }
 
 // build makes the generation of file. Nothing has changed when it fails.
 func (p *process) build(ctx context.Context, file *configs.File) (*generation, error) {
-	g := &generation{file: file, certs: p.certs, stop: func() {}}
+	g := &generation{file: file, ca: p.certs.CAPEM, stop: func() {}}
 	var err error
 	if g.commit, err = p.certs.Prepare(ctx, file.TLS); err != nil {
 		return nil, file.Explain("tls", err)
@@ -76,41 +71,17 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	return g, nil
 }
 
-// service makes the half that logs people in. To add an authenticator is to
-// add it to the chain here, where docker_auth has it.
+// service makes the half that logs people in.
 func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service, error) {
-	auth := g.file.Auth
-	rules, err := acl.Compile(auth.ACL)
+	rules, err := acl.Compile(g.file.Auth.ACL)
 	if err != nil {
 		return nil, g.file.Explain("auth.acl", err)
 	}
-	users := static.New(auth.Users, p.passwords)
-	g.users = authn.Chain{users}
-	if auth.ExtAuth != nil {
-		asked, err := ext.NewUsers(*auth.ExtAuth, p.log)
-		if err != nil {
-			return nil, g.file.Explain("auth.ext_auth", err)
-		}
-		g.users = append(g.users, asked)
+	login, err := p.login(g)
+	if err != nil {
+		return nil, err
 	}
-	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, users.Cost(), secret) }
-	login := authsvc.NewLogin(g.users, g.known, decoy)
 	return authsvc.New(authsvc.Parts{Users: login, Rules: rules, Tokens: issuer, Observe: p.meter.Token, Log: p.log}), nil
-}
-
-// knownLogins is the live generation's cache of good passwords if the accounts
-// are the same, and a new one if not. A reload would otherwise have everybody
-// compared anew at once.
-func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity] {
-	if live := p.board.live.Load(); live != nil && sameAccounts(live.file.Auth, file.Auth) {
-		return live.known
-	}
-	return password.NewCache[authn.Identity](cache.Options{})
-}
-
-// sameAccounts compares what the chain is made of.
-func sameAccounts(a, b authsvc.Config) bool {
-	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth)
 }
 
 // openPools makes a pool of each registry.

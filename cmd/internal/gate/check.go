@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/acme"
+	"github.com/regate/regate/authsvc/authn/htpasswd"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/keyring"
@@ -20,6 +21,9 @@ func Check(file *configs.File) error {
 	l.Under("tls", acme.Check(file.TLS))
 	if root := file.Auth.Token.Root; root.Cert != "" {
 		l.Under("auth.token.root", keyring.CheckRoot(root.Cert, root.Key, time.Now()))
+	}
+	if path := file.Auth.HtpasswdFile; path != "" {
+		l.Under("auth.htpasswd_file", htpasswd.Check(path))
 	}
 	if cfg := file.Auth.ExtAuth; cfg != nil {
 		_, err := ext.NewUsers(*cfg, nil)

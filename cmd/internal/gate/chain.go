@@ -1,0 +1,89 @@
+package gate
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/regate/regate/authsvc"
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/htpasswd"
+	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/cache"
+)
+
+// A chainMaker makes the chain of authenticators of one configuration.
+type chainMaker struct {
+	*process
+	file  *configs.File
+	chain authn.Chain
+	cost  int // highest of all hashes
+}
+
+// login makes what logs people in. To add an authenticator is to add a line
+// here, where docker_auth has it: that is the order that people rely on. The
+// htpasswd file is an appendix to users.
+func (p *process) login(g *generation) (*authsvc.Login, error) {
+	m := &chainMaker{process: p, file: g.file}
+	for _, add := range []func(authsvc.Config) error{
+		m.addUsers,
+		m.addHtpasswd,
+		m.addExt,
+	} {
+		if err := add(g.file.Auth); err != nil {
+			return nil, err
+		}
+	}
+	g.users = m.chain
+	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.cost, secret) }
+	return authsvc.NewLogin(g.users, g.known, decoy), nil
+}
+
+func (m *chainMaker) addUsers(c authsvc.Config) error {
+	users := static.New(c.Users, m.passwords)
+	m.chain, m.cost = append(m.chain, users), max(m.cost, users.Cost())
+	return nil
+}
+
+func (m *chainMaker) addHtpasswd(c authsvc.Config) error {
+	if c.HtpasswdFile == "" {
+		return nil
+	}
+	users, err := htpasswd.Open(c.HtpasswdFile, m.passwords)
+	if err != nil {
+		return m.file.Explain("auth.htpasswd_file", err)
+	}
+	m.chain, m.cost = append(m.chain, users), max(m.cost, users.Cost())
+	return nil
+}
+
+func (m *chainMaker) addExt(c authsvc.Config) error {
+	if c.ExtAuth == nil {
+		return nil
+	}
+	asked, err := ext.NewUsers(*c.ExtAuth, m.log)
+	if err != nil {
+		return m.file.Explain("auth.ext_auth", err)
+	}
+	m.chain = append(m.chain, asked)
+	return nil
+}
+
+// knownLogins is the live generation's cache of good passwords if the accounts
+// are the same, and a new one if not. A reload would otherwise have everybody
+// compared anew at once.
+func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity] {
+	if live := p.board.live.Load(); live != nil && sameAccounts(live.file, file) {
+		return live.known
+	}
+	return password.NewCache[authn.Identity](cache.Options{})
+}
+
+// sameAccounts compares what the chain is made of.
+func sameAccounts(was, is *configs.File) bool {
+	a, b := was.Auth, is.Auth
+	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) &&
+		a.HtpasswdFile == b.HtpasswdFile && was.Seen()[a.HtpasswdFile] == is.Seen()[b.HtpasswdFile]
+}

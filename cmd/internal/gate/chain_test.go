@@ -1,0 +1,65 @@
+package gate
+
+import (
+	"encoding/base64"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/configs"
+)
+
+func basicOf(account, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(account+":"+password))
+}
+
+// withHtpasswd is the usual configuration with a file of more users.
+func withHtpasswd(t *testing.T, lines string) (path, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "htpasswd")
+	write(t, file, lines)
+	path = config(t, "http://127.0.0.1:1", "")
+	return changed(t, path, "auth:\n", "auth:\n  htpasswd_file: "+file+"\n"), file
+}
+
+// TestHtpasswdIsFollowed changes the file of a running gate: who is new gets in,
+// who is gone does not although the gate remembers the password, and with a
+// mistake everything stays as it is.
+func TestHtpasswdIsFollowed(t *testing.T) {
+	t.Parallel()
+	path, file := withHtpasswd(t, "one:"+devHash+"\n")
+	g := start(t, path)
+	mayLogIn := func(account string) bool {
+		status, _, _ := g.get("https", "/auth", "Authorization", basicOf(account, "secret"))
+		return status == 200
+	}
+	if !mayLogIn("dev") || !mayLogIn("one") || mayLogIn("two") {
+		t.Fatal("the users are not those of the configuration and of the file")
+	}
+	write(t, file, "two:"+devHash+"\nthree:hunter2\n")
+	g.until("a line about the mistake", func() bool { return g.logged(file + ":2: ") })
+	if !mayLogIn("one") || mayLogIn("two") || g.logged("hunter2") {
+		t.Error("a file with a mistake changed something, or its line was logged")
+	}
+	write(t, file, "two:"+devHash+"\n")
+	g.until("a login of the new user", func() bool { return mayLogIn("two") })
+	if mayLogIn("one") || !mayLogIn("dev") {
+		t.Error("who is gone still gets in, or who is not does not")
+	}
+}
+
+// TestCheckReadsHtpasswd: `regate check` says what is wrong with its lines.
+func TestCheckReadsHtpasswd(t *testing.T) {
+	t.Parallel()
+	path, file := withHtpasswd(t, "one:x\n\ntwo\n")
+	loaded, err := configs.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Check(loaded)
+	for _, want := range []string{file + ":1: the hash of", file + ":3: expected USER:HASH"} {
+		if err == nil || !strings.Contains(err.Error(), ": auth.htpasswd_file: "+want) {
+			t.Errorf("Check() = %v, want %q", err, want)
+		}
+	}
+}
