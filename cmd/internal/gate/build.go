@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
@@ -30,14 +31,14 @@ type generation struct {
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
 
-	ca     func() []byte // nil but in mode internal
+	certs  *acme.Manager // of the process
 	commit func()        // makes the certificates follow; cannot fail
 	stop   context.CancelFunc
 }
 
 // build makes the generation of file. Nothing has changed when it fails.
 func (p *process) build(ctx context.Context, file *configs.File) (*generation, error) {
-	g := &generation{file: file, ca: p.certs.CAPEM, stop: func() {}}
+	g := &generation{file: file, certs: p.certs, stop: func() {}}
 	var err error
 	if g.commit, err = p.certs.Prepare(ctx, file.TLS); err != nil {
 		return nil, file.Explain("tls", err)
