@@ -77,6 +77,9 @@ func (q *trusting) parse(arg string) (err error) {
 	if q.host, err = trust.ParseHost(arg); err != nil {
 		return err
 	}
+	if q.root != "/" && !q.install {
+		return errors.New("--root goes with --install")
+	}
 	for i, p := range q.prints {
 		if q.prints[i], err = trust.ParseFingerprint(p); err != nil {
 			return fmt.Errorf("--fingerprint: %w", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -156,6 +158,22 @@ func TestTrustWhereNothingListens(t *testing.T) {
 	}
 }
 
+// TestTrustWaitsForNobody: a server that takes the request and says nothing.
+func TestTrustWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Gate CA", nil)
+	at := ca.serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	host, err := trust.ParseHost(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := fetchCA(ctx, host); err == nil || !strings.Contains(err.Error(), "no answer, or no whole one") {
+		t.Errorf("fetchCA: %v", err)
+	}
+}
+
 func TestTrustUsage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -170,6 +188,7 @@ func TestTrustUsage(t *testing.T) {
 		{[]string{"régistre.example"}, "no part of a host name"},
 		{[]string{"a.example", "--for", "dokcer"}, `no client "dokcer"`},
 		{[]string{"a.example", "--fingerprint", "sha256:12"}, "is no fingerprint"},
+		{[]string{"a.example", "--root", "/mnt"}, "--root goes with --install"},
 		{[]string{"a.example", "--install", "--for", "docker,macos"}, "macos is not on this machine"},
 		{[]string{"a.example", "--install", "--for", "kubernetes"}, "kubernetes is not on this machine"},
 	} {
@@ -321,6 +340,18 @@ func TestTrustHelpsByHand(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(k3s); string(text) != "mirrors: {docker.io: {}}\n" {
 		t.Errorf("registries.yaml is now %s", text)
+	}
+}
+
+// TestTrustWarnsOfANameThatIsNone: clients would look for it at Docker Hub.
+func TestTrustWarnsOfANameThatIsNone(t *testing.T) {
+	t.Parallel()
+	ca := file(t, newTestCA(t, "CA", nil).pem())
+	for arg, warned := range map[string]bool{"registry": true, "registry:5000": false, "registry.example.com": false} {
+		code, _, errText := called(t, "", "trust", arg, "--ca-file", ca)
+		if code != 0 || strings.Contains(errText, "as an image of Docker Hub") != warned {
+			t.Errorf("regate trust %s: exit %d %q, want a warning: %v", arg, code, errText, warned)
+		}
 	}
 }
 

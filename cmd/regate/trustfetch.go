@@ -51,6 +51,9 @@ func fetchCA(ctx context.Context, host trust.Host) (trust.Bundle, error) {
 		return nil, noCA(a, host, err)
 	}
 	if err := b.Verify(a.shown, host, now); err != nil {
+		if public(a.shown, host) { // a load balancer in front of the gate may end TLS
+			return nil, errPublic
+		}
 		return nil, mismatch(err, a.shown, host)
 	}
 	return b, nil
@@ -76,20 +79,28 @@ func askForCA(ctx context.Context, host trust.Host) (answer, error) {
 	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(r)
 	if err != nil {
-		if failed, ok := errors.AsType[*url.Error](err); ok {
-			err = failed.Err
-		}
-		if strings.Contains(err.Error(), "unrecognized name") { // RFC 6066 3; crypto/tls has no value for it
-			return answer{}, fmt.Errorf("the gate at %s has no certificate for that name, or none yet", host)
-		}
-		return answer{}, fmt.Errorf("%s: %w", host.URL(), plain(err))
+		return answer{}, unreachable(err, host)
 	}
 	defer res.Body.Close()
 	a := answer{status: res.StatusCode, shown: res.TLS.PeerCertificates}
 	if a.body, err = readBounded(res.Body); err != nil {
-		return answer{}, fmt.Errorf("%s: %w", host.URL(), plain(err))
+		return answer{}, unreachable(err, host)
 	}
 	return a, nil
+}
+
+// unreachable says why there is no answer, or no whole one.
+func unreachable(err error, host trust.Host) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // its address says nothing
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: no answer, or no whole one, within %v", host.URL(), fetchTime)
+	case strings.Contains(err.Error(), "unrecognized name"): // RFC 6066 3; crypto/tls has no value for it
+		return fmt.Errorf("the gate at %s has no certificate for that name, or none yet", host)
+	}
+	return fmt.Errorf("%s: %w", host.URL(), plain(err))
 }
 
 func readBounded(r io.Reader) ([]byte, error) {
@@ -105,19 +116,21 @@ func plain(err error) error { return errors.New(trust.Printable(err.Error())) }
 
 // noCA says why there is none: mostly because none is needed.
 func noCA(a answer, host trust.Host, why error) error {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return err
-	}
-	o := x509.VerifyOptions{DNSName: host.Name(), Roots: roots, Intermediates: x509.NewCertPool()}
-	for _, c := range a.shown[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	if _, err := a.shown[0].Verify(o); err == nil {
+	if public(a.shown, host) {
 		return errPublic
 	}
 	return fmt.Errorf("%s offers no CA (%w), and its certificate is from %s, which this machine does not trust:\n"+
 		"ask whoever runs it for the certificate of that CA, and name it with --ca-file", host.URL(), why, trust.Printable(a.shown[0].Issuer.String()))
+}
+
+// public reports whether this machine trusts what the host has shown as it is.
+func public(shown []*x509.Certificate, host trust.Host) bool {
+	o := x509.VerifyOptions{DNSName: host.Name(), Intermediates: x509.NewCertPool()}
+	for _, c := range shown[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	_, err := shown[0].Verify(o)
+	return err == nil
 }
 
 // mismatch says what it means that the certificate is not from the CA.

@@ -91,23 +91,20 @@ func (q *trusting) installOne(ctx context.Context, root *os.Root, c trust.Client
 		one.Error = err.Error()
 		return one
 	}
-	changed := false
 	for i, f := range one.Files {
-		changed = changed || f.State == trust.Written
 		if f.State == trust.ByHand {
 			one.hand = append(one.hand, c.Files[i])
 		}
 	}
 	one.Once, one.Then = c.Once, c.Then
-	if !changed || !c.IsSystem() {
-		return one
-	}
-	if q.root != "/" {
+	switch {
+	case !c.IsSystem():
+	case q.root != "/":
 		one.Then = append(refresh(c), c.Then...)
-		return one
-	}
-	if out, err := exec.CommandContext(ctx, c.Refresh[0], c.Refresh[1:]...).CombinedOutput(); err != nil {
-		one.Error = fmt.Sprintf("%s: %v: %s", c.Refresh[0], err, out)
+	default: // also where the files are there already: the last time it may have failed
+		if out, err := exec.CommandContext(ctx, c.Refresh[0], c.Refresh[1:]...).CombinedOutput(); err != nil {
+			one.Error = fmt.Sprintf("%s: %v: %s", c.Refresh[0], err, out)
+		}
 	}
 	return one
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -17,6 +18,10 @@ import (
 // maxCAs is far more than a CA, the next one, and what is between each and its
 // root.
 const maxCAs = 16
+
+// maxRSA bounds the bits of a key, as crypto/tls does in handshakes: to check a
+// signature with a larger one can be made to take for ever.
+const maxRSA = 8192
 
 // A Bundle is the certificates of CAs, as a gate publishes them.
 type Bundle []*x509.Certificate
@@ -50,7 +55,10 @@ func ParseBundle(text []byte, now time.Time) (Bundle, error) {
 }
 
 func usable(c *x509.Certificate, now time.Time) error {
+	key, isRSA := c.PublicKey.(*rsa.PublicKey)
 	switch {
+	case isRSA && key.N.BitLen() > maxRSA:
+		return fmt.Errorf("the CA %s has a key of more than %d bits", Name(c), maxRSA)
 	case !c.BasicConstraintsValid || !c.IsCA || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0:
 		return fmt.Errorf("%s is no certificate of a CA", Name(c))
 	case now.After(c.NotAfter):

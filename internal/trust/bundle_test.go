@@ -1,9 +1,11 @@
 package trust
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,9 @@ func TestParseBundle(t *testing.T) {
 	t.Parallel()
 	root := issue(t, "Root", nil, nil)
 	below := issue(t, "Below", root, nil)
+	huge := issue(t, "Huge", root, func(c *x509.Certificate) {
+		c.PublicKey = &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 8192, 1), E: 65537}
+	}).Certificate
 	text := func(cs ...*x509.Certificate) string { return string(Bundle(cs).PEM()) }
 	for _, tt := range []struct {
 		name    string
@@ -35,6 +40,7 @@ func TestParseBundle(t *testing.T) {
 			text: text(issue(t, "x", nil, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }).Certificate)},
 		{name: "not yet", wantErr: "is the clock",
 			text: text(issue(t, "x", nil, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }).Certificate)},
+		{name: "a key to spend an hour on", wantErr: "more than 8192 bits", text: text(huge)},
 		{name: "with its key", wantErr: "EC PRIVATE KEY beside",
 			text: text(root.Certificate) + string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x")}))},
 		{name: "no certificate in the block", wantErr: "certificate 1:",
@@ -175,4 +181,24 @@ func TestPrintable(t *testing.T) {
 			t.Errorf("Printable(%q) = %q, want %q", text, got, want)
 		}
 	}
+}
+
+// FuzzParseBundle: what is taken can be said again, and anchors are of it.
+func FuzzParseBundle(f *testing.F) {
+	root := issue(f, "Root", nil, nil)
+	below := issue(f, "Below", root, nil)
+	f.Add(Bundle{below.Certificate, root.Certificate}.PEM())
+	f.Add(append([]byte("junk\n"), Bundle{root.Certificate}.PEM()...))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b, err := ParseBundle(text, time.Now())
+		if err != nil {
+			return
+		}
+		if again, err := ParseBundle(b.PEM(), time.Now()); err != nil || !again.within(b) || !b.within(again) {
+			t.Errorf("%d certificates, and read again %d, %v", len(b), len(again), err)
+		}
+		if !b.Anchors().within(b) {
+			t.Error("an anchor is not in the bundle")
+		}
+	})
 }

@@ -36,7 +36,8 @@ func manifest(h Host, ca string) string {
 // The script runs in a shell that is process 1, which takes no signal that it
 // has no trap for, and so sleeps in the background. A file is there whole or
 // not at all: what begins with a dot is read by nobody.
-const manifestTemplate = `# Has each node trust the CA of {{host}}.
+const manifestTemplate = `# Has each node trust the CA of {{host}}. CRI-O reads the files as they are, containerd with
+# config_path = "/etc/containerd/certs.d" in its own configuration (regate trust --for containerd).
 apiVersion: v1
 kind: ConfigMap
 metadata:

@@ -38,7 +38,11 @@ func issue(t testing.TB, name string, above *pair, change func(*x509.Certificate
 	if above != nil {
 		parent, signer = above.Certificate, above.key
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	public := key.Public()
+	if template.PublicKey != nil {
+		public = template.PublicKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
