@@ -11,10 +11,10 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$root/.tools/bin
 stamps=$root/.tools/stamps
 
-# gcc is for the race detector, nginx and haproxy are what the benchmarks compare with.
-packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static containerd curl docker-compose
+# gcc is for the race detector; nginx, haproxy and caddy are what the benchmarks compare with.
+packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static caddy containerd curl docker-compose
 docker-registry docker.io gcc haproxy iproute2 libc6-dev nginx podman prometheus
-runc skopeo"
+runc skopeo testssl.sh"
 
 # name  package@version
 programs="staticcheck honnef.co/go/tools/cmd/staticcheck@v0.8.2
