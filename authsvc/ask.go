@@ -187,9 +187,13 @@ func refusal(c authn.Credentials, err error) error {
 	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, authn.ErrWrongPassword):
 		return unauthenticated(badLogin).Because(err)
 	case errors.Is(err, authn.ErrBusy):
-		return oci.Errorf(oci.TooMany, "too many logins at once, try again").With("Retry-After", "1").Because(err)
+		return tooMany(err)
 	}
 	return oci.Errorf(oci.Unavailable, "cannot check credentials now").With("Retry-After", "5").Because(err)
+}
+
+func tooMany(err error) *oci.Error {
+	return oci.Errorf(oci.TooMany, "too many logins at once, try again").With("Retry-After", "1").Because(err)
 }
 
 // isOurs reports whether a password has the form of a token, which is never

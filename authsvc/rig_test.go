@@ -19,6 +19,7 @@ import (
 	"github.com/regate/regate/internal/cache"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/keyring"
+	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/state/local"
 )
 
@@ -27,8 +28,9 @@ type rig struct {
 	handler http.Handler
 	door    *Door
 	login   *Login
-	asked   atomic.Int64 // times that the chain was asked
-	refused atomic.Value // last word to the Observer
+	asked   atomic.Int64                             // times that the chain was asked
+	outside func(acl.Ask) (oci.Actions, bool, error) // asked after the rules, unless nil
+	refused atomic.Value                             // last word to the Observer
 	logs    *observer.ObservedLogs
 }
 
@@ -96,12 +98,20 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 	parts := token.Parts{Keys: ring, Revoked: revoked}
 	cfg := token.Config{Service: "registry.test"}
 	s := New(Parts{
-		Users: r.login, Rules: rules, Tokens: token.NewIssuer(cfg, parts), Log: zap.New(core),
+		Users: r.login, Rules: acl.Chain{rules, r}, Tokens: token.NewIssuer(cfg, parts), Log: zap.New(core),
 		Observe: func(refused string) { r.refused.Store(refused) },
 	})
 	r.door = NewDoor(token.NewVerifier(cfg, parts))
 	r.handler = edge.Stack(edge.Handler(s.ServeToken), edge.Log(zap.New(core), nil), edge.Recover, edge.LimitBodies(limits))
 	return r
+}
+
+// Decide is acl.Decider's.
+func (r *rig) Decide(_ context.Context, a acl.Ask) (oci.Actions, bool, error) {
+	if r.outside == nil {
+		return 0, false, nil
+	}
+	return r.outside(a)
 }
 
 // ask sends a request for a token and decodes the answer.

@@ -1,6 +1,8 @@
 package authsvc
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -15,7 +17,7 @@ import (
 // A Service gives out tokens at /auth.
 type Service struct {
 	users   authn.Authenticator
-	rules   *acl.List
+	rules   acl.Decider
 	tokens  *token.Issuer
 	observe Observer
 	log     *zap.Logger
@@ -28,7 +30,7 @@ type Observer func(refused string)
 // Parts are what a Service is made of.
 type Parts struct {
 	Users   authn.Authenticator // asked with every request's credentials, the anonymous' too
-	Rules   *acl.List
+	Rules   acl.Decider
 	Tokens  *token.Issuer
 	Observe Observer    // nil is nobody
 	Log     *zap.Logger // nil is silence
@@ -77,11 +79,29 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refusal(ask.cred, err)
 	}
-	var granted oci.Scope
-	for _, want := range ask.scope {
-		granted = granted.Union(oci.NewScope(s.rules.Allow(acl.Ask{Identity: id, From: ask.cred.From, Service: audience, Want: want})))
+	granted, err := s.grant(r.Context(), acl.Ask{Identity: id, From: ask.cred.From, Service: audience}, ask.scope)
+	if err != nil {
+		return err
 	}
 	return s.send(w, r, answer{id: id, ask: ask, audience: audience, granted: granted})
+}
+
+// grant returns the part of wanted that the rules grant to whoever asks. If that
+// cannot be told of one access, none is granted: a client would take the token
+// that says less for a refusal, and tell its user so.
+func (s *Service) grant(ctx context.Context, who acl.Ask, wanted oci.Scope) (granted oci.Scope, err error) {
+	for _, want := range wanted {
+		who.Want = want
+		want.Actions, _, err = s.rules.Decide(ctx, who)
+		switch {
+		case errors.Is(err, authn.ErrBusy):
+			return nil, tooMany(err)
+		case err != nil:
+			return nil, oci.Errorf(oci.Unavailable, "cannot check permissions now").With("Retry-After", "5").Because(err)
+		}
+		granted = granted.Union(oci.NewScope(want))
+	}
+	return granted, nil
 }
 
 // audience is the service that a token is for. A token for an unknown one is

@@ -73,8 +73,8 @@ func TestAddress(t *testing.T) {
 		check := func(from string, want oci.Actions) {
 			a := asking("x", "a", nil)
 			a.From = addr(from)
-			if got := l.Allow(a).Actions; got != want {
-				t.Errorf("ip %s: Allow(from %q) = %q, want %q", tt.ip, from, got, want)
+			if got := l.allow(a).Actions; got != want {
+				t.Errorf("ip %s: allow(from %q) = %q, want %q", tt.ip, from, got, want)
 			}
 		}
 		for _, from := range tt.yes {
@@ -109,8 +109,8 @@ func TestGrant(t *testing.T) {
 			a.Want.Actions = tt.want
 			want := a.Want
 			want.Actions = tt.granted
-			if got := l.Allow(a); got != want {
-				t.Errorf("Allow(%v) = %v, want %v", a.Want, got, want)
+			if got := l.allow(a); got != want {
+				t.Errorf("allow(%v) = %v, want %v", a.Want, got, want)
 			}
 		})
 	}
@@ -130,11 +130,11 @@ func TestFirstMatchDecides(t *testing.T) {
 		"alice other":      0,
 	} {
 		account, repo, _ := strings.Cut(who, " ")
-		if got := l.Allow(asking(account, repo, nil)).Actions; got != want {
-			t.Errorf("Allow(%s) = %q, want %q", who, got, want)
+		if got := l.allow(asking(account, repo, nil)).Actions; got != want {
+			t.Errorf("allow(%s) = %q, want %q", who, got, want)
 		}
 	}
-	if got := new(List).Allow(asking("admin", "a", nil)).Actions; got != 0 {
+	if got := new(List).allow(asking("admin", "a", nil)).Actions; got != 0 {
 		t.Errorf("no rules grant %q", got)
 	}
 }
@@ -152,16 +152,16 @@ func TestTooManyCombinationsGrantNothing(t *testing.T) {
 		{Match: &Match{}, Actions: []string{"*"}},
 	})
 	repo := strings.Repeat("a", 60)
-	if got := l.Allow(asking("bob", repo, labels)).Actions; got != 0 {
+	if got := l.allow(asking("bob", repo, labels)).Actions; got != 0 {
 		t.Errorf("undecided rule: granted %q, want nothing", got)
 	}
 	if e := l.Explain(asking("bob", repo, labels)); !e.Undecided || e.Rule != 1 {
 		t.Errorf("Explain() = %+v, want rule 1, undecided", e)
 	}
-	if got := l.Allow(asking("alice", repo, labels)).Actions; got != oci.All {
+	if got := l.allow(asking("alice", repo, labels)).Actions; got != oci.All {
 		t.Errorf("another condition settles it: granted %q, want all", got)
 	}
-	if got := l.Allow(asking("bob", "bbb", labels)).Actions; got != oci.All {
+	if got := l.allow(asking("bob", "bbb", labels)).Actions; got != oci.All {
 		t.Errorf("values that do not occur were counted: granted %q, want all", got)
 	}
 }

@@ -53,7 +53,7 @@ func benchmarkAllow(b *testing.B, c Config, asks []Ask) {
 	l := mustCompile(b, c)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		l.Allow(asks[i%len(asks)])
+		l.allow(asks[i%len(asks)])
 	}
 }
 

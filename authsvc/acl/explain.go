@@ -22,7 +22,7 @@ type Miss struct {
 	Because string `json:"because"`
 }
 
-// Explain decides as Allow does, and says which rule it was and why not one
+// Explain decides as Decide does, and says which rule it was and why not one
 // before it.
 func (l *List) Explain(a Ask) Explanation {
 	q := a.query()

@@ -29,12 +29,12 @@ func FuzzAllow(f *testing.F) {
 		}
 		a := asking(who, repo, authn.Labels{"g": append(literal(value, who), patterns(value, repo)...)})
 		a.Want.Actions = oci.Actions(want)
-		got := l.Allow(a)
+		got := l.allow(a)
 		if got.Type != a.Want.Type || got.Name != a.Want.Name || got.Actions&^a.Want.Actions != 0 {
-			t.Errorf("Allow(%v) = %v", a.Want, got)
+			t.Errorf("allow(%v) = %v", a.Want, got)
 		}
 		if e := l.Explain(a); e.Granted != got || (e.Rule < 0) && got.Actions != 0 {
-			t.Errorf("Explain(%v) = %+v, Allow() = %v", a.Want, e, got)
+			t.Errorf("Explain(%v) = %+v, allow() = %v", a.Want, e, got)
 		}
 		l.Shadowed()
 	})

@@ -34,14 +34,6 @@ type Ask struct {
 	Want     oci.Access
 }
 
-// Allow returns the part of a.Want that the rules grant. It has no actions if
-// that is nothing.
-func (l *List) Allow(a Ask) oci.Access {
-	q := a.query()
-	i, v := l.decide(&q)
-	return l.granted(a.Want, i, v)
-}
-
 func (l *List) granted(want oci.Access, rule int, v verdict) oci.Access {
 	if v != yes {
 		want.Actions = 0

@@ -211,8 +211,8 @@ func TestMatch(t *testing.T) {
 			l := mustCompile(t, Config{{Match: &tt.match, Actions: []string{"*"}}})
 			check := func(who string, want oci.Actions) {
 				account, repo, _ := strings.Cut(who, " ")
-				if got := l.Allow(asking(account, repo, tt.labels)).Actions; got != want {
-					t.Errorf("Allow(%q for %q) = %q, want %q", account, repo, got, want)
+				if got := l.allow(asking(account, repo, tt.labels)).Actions; got != want {
+					t.Errorf("allow(%q for %q) = %q, want %q", account, repo, got, want)
 				}
 			}
 			for _, who := range tt.yes {

@@ -16,8 +16,8 @@ func TestNestedPrefixes(t *testing.T) {
 			c = append(c, Rule{Match: &Match{Name: ptr("/^" + other + "/")}, Actions: []string{}})
 		}
 		want, _ := oci.ParseAction(actions[first%3])
-		if got := mustCompile(t, c).Allow(asking("x", start+"b/c", nil)).Actions; got != want {
-			t.Errorf("Allow(%sb/c) = %q, want %q", start, got, want)
+		if got := mustCompile(t, c).allow(asking("x", start+"b/c", nil)).Actions; got != want {
+			t.Errorf("allow(%sb/c) = %q, want %q", start, got, want)
 		}
 	}
 }

@@ -221,9 +221,9 @@ func TestAllowIsTheReference(t *testing.T) {
 		lists++
 		for range 20 {
 			a := r.ask()
-			got, want := l.Allow(a), referenceAllow(c, a)
+			got, want := l.allow(a), referenceAllow(c, a)
 			if got != want {
-				t.Fatalf("Allow(%+v) = %v, want %v, with\n%s", a, got, want, lines(c))
+				t.Fatalf("allow(%+v) = %v, want %v, with\n%s", a, got, want, lines(c))
 			}
 			if got.Actions != 0 {
 				granted++

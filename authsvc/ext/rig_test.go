@@ -56,8 +56,8 @@ func write(t testing.TB, name, text string) string {
 	return path
 }
 
-// A posted is what a hook has seen.
-type posted struct {
+// A request is what a hook has seen.
+type request struct {
 	header http.Header
 	body   map[string]any
 }
@@ -66,7 +66,7 @@ type posted struct {
 type fakeHook struct {
 	*httptest.Server
 	mu   sync.Mutex // guards seen
-	seen []posted
+	seen []request
 }
 
 func startHook(t testing.TB, status int, answer string) *fakeHook {
@@ -86,7 +86,7 @@ func startHookWith(t testing.TB, answer func(http.ResponseWriter, map[string]any
 			t.Errorf("the hook got %s: %v", r.Method, err)
 		}
 		h.mu.Lock()
-		h.seen = append(h.seen, posted{r.Header, body})
+		h.seen = append(h.seen, request{r.Header, body})
 		h.mu.Unlock()
 		answer(w, body)
 	}))

@@ -58,7 +58,7 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	}
 	a, err := u.backend.ask(ctx, question{
 		stdin:  []byte(c.Account + " " + c.Password.Reveal()),
-		post:   login{c.Account, c.Password.Reveal(), c.From.Unmap()},
+		post:   login{c.Account, c.Password.Reveal(), c.From.Unmap().WithZone("")},
 		about:  c.Account,
 		secret: c.Password,
 	})
