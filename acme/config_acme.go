@@ -140,6 +140,12 @@ func (c CA) withDefaults(email string) CA {
 	return c
 }
 
+// ProvedHere reports whether CAs connect to the gate to see that hosts lead
+// here, rather than look into the DNS.
+func (c Config) ProvedHere() bool {
+	return c.withDefaults().Mode == ModeACME && c.ACME.DNS == nil
+}
+
 // NeedsHTTP reports whether CAs may look at port 80 alone.
 func (c Config) NeedsHTTP() bool {
 	c = c.withDefaults()

@@ -69,7 +69,7 @@ func (m *managed) fail(host string, err error) {
 	}
 	m.setTrouble(host, t)
 	fields := []zap.Field{zap.String("host", host), zap.String("reason", string(t.Reason)),
-		zap.String("detail", t.Detail), zap.String("advice", t.Advice)}
+		zap.String("error", t.Detail), zap.String("advice", t.Advice)}
 	if certs := m.shelf.view.Load().certs[host]; len(certs) > 0 && time.Now().Before(certs[0].Leaf.NotAfter) {
 		m.log.Warn("certificate not renewed, the former one stays", append(fields, zap.Time("not_after", certs[0].Leaf.NotAfter))...)
 		return
@@ -162,11 +162,14 @@ func (m *managed) trouble(host string) Trouble {
 // tellState logs that certificates cannot be read, and that they can again.
 func (m *managed) tellState() {
 	err := m.storage.trouble()
+	m.mu.Lock()
+	said := m.down
+	m.down = err != nil
+	m.mu.Unlock()
 	switch {
-	case err != nil && !m.down:
+	case err != nil && !said:
 		m.log.Error("certificates cannot be read from the state", zap.Error(err))
-	case err == nil && m.down:
+	case err == nil && said:
 		m.log.Info("certificates can be read from the state again")
 	}
-	m.down = err != nil
 }

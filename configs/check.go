@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/regate/regate/acme"
 	"github.com/regate/regate/internal/edge"
@@ -30,13 +31,24 @@ func (f *File) checkEntry(bad *problem.List) {
 	case host != "" && !f.TLS.Covers(host):
 		bad.Warnf("listen.public_url", "%s is none of tls.hosts, so whatever stands before the gate must have the certificate for it", host)
 	}
-	if f.TLS.NeedsHTTP() && f.Listen.HTTP == "" {
-		bad.Addf("tls.acme.challenges", "http-01 alone needs listen.http, which is off: turn it on, or add tls-alpn-01")
-	}
+	f.checkChallenges(bad)
 	if path := f.ControlSocket(); len(path) > maxSocketPath {
 		bad.Addf("listen.control", "%s is longer than the %d bytes that a socket's path may have", path, maxSocketPath)
 	}
 }
+
+// checkChallenges: CAs look at these ports, whatever ports stand here.
+func (f *File) checkChallenges(bad *problem.List) {
+	if f.TLS.NeedsHTTP() && f.Listen.HTTP == "" {
+		bad.Addf("tls.acme.challenges", "http-01 alone needs listen.http, which is off: turn it on, or add tls-alpn-01")
+	}
+	if f.TLS.ProvedHere() && f.Listen.PublicURL == "" && port(f.Listen.HTTPS) != "443" && port(f.Listen.HTTP) != "80" {
+		bad.Warnf("listen", "CAs connect to port 443 or 80 of tls.hosts, and the gate listens on neither: see to it that one of them leads here, or use tls.acme.dns")
+	}
+}
+
+// port is that of an address, "" if there is none.
+func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 
 // publicHost is the name in public_url, "" if there is none.
 func (f *File) publicHost() string {

@@ -51,6 +51,31 @@ func TestNoRuleIsWorthAWarning(t *testing.T) {
 	}
 }
 
+// CAs know of two ports alone. A router may lead them to others.
+func TestChallengePorts(t *testing.T) {
+	for _, tt := range []struct {
+		name, listen, acme string
+		warns              bool
+	}{
+		{"as usual", `{}`, "", false},
+		{"https elsewhere", `{https: ":8443"}`, "", false},
+		{"http elsewhere", `{http: ":8080"}`, "", false},
+		{"https alone, elsewhere", `{https: ":8443", http: ""}`, "", true},
+		{"both elsewhere", `{https: "[::]:8443", http: "127.0.0.1:8080"}`, "", true},
+		{"both elsewhere, with a public address", `{https: ":8443", http: ":8080", public_url: "https://registry.example.com"}`, "", false},
+		{"proved in the DNS", `{https: ":8443", http: ""}`, `, dns: {exec: {command: [/bin/dns]}}`, false},
+	} {
+		path := filepath.Join(t.TempDir(), "regate.yaml")
+		write(t, path, strings.Replace(minimal, "mode: internal", "acme: {email: ops@example.com"+tt.acme+"}", 1)+
+			"listen: "+tt.listen+"\nregistries: {a: {upstreams: [\"http://10.0.0.11:5000\"]}}")
+		f, err := load(path, noEnv)
+		must(t, err)
+		if got := said(f.Warnings); strings.Contains(got, "listen: CAs connect to port 443 or 80") != tt.warns {
+			t.Errorf("%s: warnings %q", tt.name, got)
+		}
+	}
+}
+
 // TestUncheckedRegistryNeedsNoUsers: whoever it knows logs in there.
 func TestUncheckedRegistryNeedsNoUsers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "regate.yaml")
