@@ -64,9 +64,8 @@ func (p *process) tell(ctx context.Context, doors []door) {
 	p.settle(ctx)
 	f := p.facts(doors)
 	for _, s := range f.Hosts {
-		if s.Pending {
-			p.log.Warn("host has no certificate yet", zap.String("host", s.Host),
-				zap.String("reason", string(s.Trouble.Reason)), zap.String("advice", s.Trouble.Advice))
+		if s.Pending && !s.Trouble.Failed() { // of the others there is a line already
+			p.log.Warn("host has no certificate yet", zap.String("host", s.Host))
 		}
 	}
 	if p.opts.Ready != nil {
