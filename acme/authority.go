@@ -48,14 +48,26 @@ func parseAuthority(certPEM, keyPEM []byte) (*authority, error) {
 	return a, nil
 }
 
-// pem is what clients are told to trust: the CA's certificate and its chain.
-func (a *authority) pem() []byte {
-	return encodeCerts(append([]*x509.Certificate{a.cert}, a.chain...))
+// top is the certificate that clients have to trust: that of the root, if the
+// chain leads there. What is below it the gate sends along with its own.
+func (a *authority) top() *x509.Certificate {
+	if n := len(a.chain); n > 0 {
+		return a.chain[n-1]
+	}
+	return a.cert
 }
 
-// fingerprint names the CA: "sha256:" and the hash of its certificate.
-func (a *authority) fingerprint() string {
-	sum := sha256.Sum256(a.cert.Raw)
+// pem is what clients are told to trust.
+func (a *authority) pem() []byte {
+	return encodeCerts([]*x509.Certificate{a.top()})
+}
+
+// fingerprint names what clients are told to trust.
+func (a *authority) fingerprint() string { return fingerprint(a.top()) }
+
+// fingerprint is "sha256:" and the hash of a certificate.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
@@ -139,13 +151,8 @@ func (a *authority) permits(host string) error {
 
 func (a *authority) verifyOptions() x509.VerifyOptions {
 	o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
-	top := a.cert
-	if n := len(a.chain); n > 0 {
-		top = a.chain[n-1]
-		o.Intermediates.AddCert(a.cert)
-	}
-	o.Roots.AddCert(top)
-	for _, c := range a.chain {
+	o.Roots.AddCert(a.top())
+	for _, c := range append([]*x509.Certificate{a.cert}, a.chain...) {
 		o.Intermediates.AddCert(c)
 	}
 	return o

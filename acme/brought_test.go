@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -55,7 +56,7 @@ func (a *authority) write(t *testing.T) Internal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, in.CACert, a.pem())
+	writeFile(t, in.CACert, encodeCerts(append([]*x509.Certificate{a.cert}, a.chain...)))
 	writeFile(t, in.CAKey, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	return in
 }
@@ -104,6 +105,9 @@ func TestBroughtCA(t *testing.T) {
 			waitAll(t, m)
 			if _, err := dial(t, serve(t, m), trusting(encodeCerts([]*x509.Certificate{top.cert}), "a.example.com")); err != nil {
 				t.Errorf("client that trusts the root alone: %v", err)
+			}
+			if got := m.CAPEM(); !bytes.Equal(got, encodeCerts([]*x509.Certificate{top.cert})) || m.CAFingerprint() != fingerprint(top.cert) {
+				t.Errorf("clients are told to trust %s:\n%s\nwant the root alone, %s", m.CAFingerprint(), got, fingerprint(top.cert))
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func (i issuer) Issue(_ context.Context, csr *x509.CertificateRequest) (*certmag
 // IssuerKey implements certmagic.Issuer. It has the CA's fingerprint in it, so
 // that certificates of an earlier CA count as another issuer's.
 func (i issuer) IssuerKey() string {
-	return "internal-" + i.ca.fingerprint()[len("sha256:"):][:16]
+	return "internal-" + fingerprint(i.ca.cert)[len("sha256:"):][:16]
 }
 
 func (i issuer) allows(csr *x509.CertificateRequest) error {
