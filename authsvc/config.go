@@ -26,6 +26,8 @@ type Config struct {
 	// ACL are the rules; the first that matches decides, and without one
 	// nothing is granted.
 	ACL acl.Config `yaml:"acl"`
+	// ExtAuthz is a program or a hook that is asked when no rule of ACL matches.
+	ExtAuthz *ext.RulesConfig `yaml:"ext_authz"`
 }
 
 // Validate reports every mistake.
@@ -37,7 +39,10 @@ func (c Config) Validate() error {
 		l.Under("ext_auth", c.ExtAuth.Validate())
 	}
 	l.Under("acl", c.ACL.Validate())
-	if len(c.ACL) == 0 {
+	if c.ExtAuthz != nil {
+		l.Under("ext_authz", c.ExtAuthz.Validate())
+	}
+	if len(c.ACL) == 0 && c.ExtAuthz == nil {
 		l.Warnf("acl", "there is no rule, so nothing is granted to anybody")
 	}
 	return l.Err()

@@ -50,7 +50,6 @@ var hints = []hint{
 	{"plugin_authn", "acl", notYet},
 	{"acl_mongo", "acl", notYet},
 	{"acl_xorm", "acl", notYet},
-	{"ext_authz", "acl", notYet},
 	{"plugin_authz", "acl", notYet},
 	{"casbin_authz", "acl", notYet},
 }

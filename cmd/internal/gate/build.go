@@ -27,6 +27,7 @@ type generation struct {
 	pools map[string]*upstream.Pool
 	known *password.Cache[authn.Identity]
 	users authn.Chain
+	rules acl.Chain
 
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
@@ -74,9 +75,9 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 
 // service makes the half that logs people in.
 func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service, error) {
-	rules, err := acl.Compile(g.file.Auth.ACL)
+	rules, err := p.decide(g)
 	if err != nil {
-		return nil, g.file.Explain("auth.acl", err)
+		return nil, err
 	}
 	login, err := p.login(g)
 	if err != nil {
@@ -131,9 +132,17 @@ func (g *generation) close() {
 		pool.Close()
 	}
 	for _, users := range g.users {
-		if c, ok := users.(io.Closer); ok {
-			_ = c.Close()
-		}
+		hangUp(users)
+	}
+	for _, rules := range g.rules {
+		hangUp(rules)
+	}
+}
+
+// hangUp ends the connections of those that have some.
+func hangUp(asked any) {
+	if c, ok := asked.(io.Closer); ok {
+		_ = c.Close() // they are idle
 	}
 }
 

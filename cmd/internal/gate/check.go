@@ -29,6 +29,10 @@ func Check(file *configs.File) error {
 		_, err := ext.NewUsers(*cfg, nil)
 		l.Under("auth.ext_auth", err)
 	}
+	if cfg := file.Auth.ExtAuthz; cfg != nil {
+		_, err := ext.NewRules(*cfg, nil)
+		l.Under("auth.ext_authz", err)
+	}
 	if path := file.State.KeyFile; path != "" {
 		_, err := state.LoadKey(path)
 		l.Under("state.key_file", err)
