@@ -38,7 +38,9 @@ type Listen struct {
 	PublicURL string `yaml:"public_url"`
 
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
-	// believed. In tls.mode proxied nobody else may connect. Default: none.
+	// believed; where one of them says what is no address, the client is in no
+	// network of any rule. In tls.mode proxied nobody else may connect.
+	// Default: none.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
 
 	// Grace is how long the gate, told to end, says so at /readyz and still

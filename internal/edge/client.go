@@ -19,8 +19,8 @@ func Clients(trusted []netip.Prefix) Middleware {
 }
 
 // Client is the address of the client as Clients found it; without that, the
-// address of the peer. The zero Addr is a peer that has none, such as that of
-// a Unix socket.
+// address of the peer. The zero Addr is that of nobody knows whom, and of a
+// peer that has none, such as that of a Unix socket.
 func Client(r *http.Request) netip.Addr {
 	if s := from(r.Context()); s != nil {
 		return s.client
@@ -31,7 +31,9 @@ func Client(r *http.Request) netip.Addr {
 // ClientAddr is the address from which r comes. If the peer is trusted, that
 // is the last address in X-Forwarded-For that is not itself trusted: each
 // proxy appends the one it saw, so whatever stands before the first stranger
-// may be his invention. An entry that is no address ends the search too.
+// may be his invention. Where that is no address, nobody knows who it is, and
+// it is the zero Addr: the proxy's own would be within networks that strangers
+// are to be kept out of. Empty elements say nothing (RFC 9110 5.6.1.2).
 func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	addr := peer(r)
 	lines := r.Header["X-Forwarded-For"]
@@ -42,9 +44,12 @@ func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 				return addr
 			}
 			rest, last, more = cutLast(rest)
-			next, ok := parseAddr(strings.TrimSpace(last))
+			if last = strings.TrimSpace(last); last == "" {
+				continue
+			}
+			next, ok := parseAddr(last)
 			if !ok {
-				return addr
+				return netip.Addr{}
 			}
 			addr = next
 		}
