@@ -140,6 +140,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff") // msg may repeat what the client has sent
 	w.WriteHeader(e.Kind.Status())
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(text) // a client that has gone needs no telling
