@@ -63,6 +63,8 @@ const rules = `  acl:
 
 func TestCommands(t *testing.T) {
 	good := configFile(t, rules)
+	asking := configFile(t, rules+"  ext_auth: {url: https://accounts.test/login}\n  ext_authz: {command: /bin/false}\n")
+	absent := configFile(t, rules+"  ext_auth: {command: /nowhere/login}\n  ext_authz: {command: /nowhere/may}\n")
 	unreadable := configFile(t, rules)
 	text, _ := os.ReadFile(unreadable)
 	text = []byte(strings.Replace(string(text), `127.0.0.1:5000"]`, `127.0.0.1:5000"], auth: {mode: basic, username: u, password_file: /nowhere/password}`, 1))
@@ -87,11 +89,16 @@ func TestCommands(t *testing.T) {
 		{"and the other", []string{"check", "-c", broken}, 1, "", "auth.colour"},
 		{"check warns", []string{"check", "-c", good}, 0, "ok", "warning: auth.acl[2] can never match: auth.acl[0] comes first"},
 		{"check reads what the file names", []string{"check", "-c", unreadable}, 1, "", "registries.open: auth: open /nowhere/password"},
+		{"check looks for the program", []string{"check", "-c", absent}, 1, "", "auth.ext_auth.command: "},
+		{"and for the other", []string{"check", "-c", absent}, 1, "", "auth.ext_authz.command: "},
 		{"no file", []string{"check", "-c", "/nowhere/regate.yaml"}, 1, "", "/nowhere/regate.yaml"},
 		{"no gate", []string{"reload", "-c", good}, 1, "", "no gate is running here: nothing answers at /"},
 		{"explain", []string{"explain", "-c", good, "--user", "alice", "--scope", "repository:web/shop:pull,push"}, 0, "acl[1]  decides", ""},
 		{"explain a label", []string{"explain", "-c", good, "--user", "bob", "--label", "team=ops", "--scope", "repository:ops/x:pull"}, 0, "granted   pull\n", ""},
 		{"explain says what never matches", []string{"explain", "-c", good, "--scope", "repository:x:pull"}, 0, "acl[2] can never match: acl[0] comes first", ""},
+		{"explain does not ask", []string{"explain", "-c", asking, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "granted   what ext_authz says\n  acl[0]  does not match: ", ""},
+		{"explain says who would be asked what", []string{"explain", "-c", asking, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "no rule matches, so ext_authz would be asked: /bin/false", ""},
+		{"explain says who would be asked about whom", []string{"explain", "-c", asking, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "ext_auth would be asked about it, and could give it others: https://accounts.test/login", ""},
 		{"explain without a scope", []string{"explain", "-c", good}, 2, "", "--scope is missing"},
 		{"explain an odd address", []string{"explain", "-c", good, "--ip", "x", "--scope", "repository:x:pull"}, 2, "", `--ip "x" is no address`},
 		{"hash without input", []string{"hash"}, 1, "", "the input holds no password"},

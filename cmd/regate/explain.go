@@ -32,7 +32,8 @@ func explainCommand(s streams) *cobra.Command {
 		Short: "Say which rule decides, and what is granted",
 		Long: `explain decides as a running gate would, and says for each scope which rule of auth.acl it was,
 why none before it, and what is granted. The labels of the account are those in auth.users and those
-given with --label. It also lists the rules that can never match.`,
+given with --label. It also lists the rules that can never match. It says so where a running gate
+would ask a program or a hook, but does not ask it.`,
 		Example: `  regate explain -c regate.yaml --user alice --scope repository:web/shop:pull,push
   regate explain --user bob --label team=web --ip 10.1.2.3 --scope repository:web/shop:push --json
   regate explain --scope repository:pub/tool:pull        # the anonymous`,
@@ -59,8 +60,10 @@ given with --label. It also lists the rules that can never match.`,
 // A report is the answer.
 type report struct {
 	Account     string            `json:"account"`
-	Known       bool              `json:"known"` // whether the account is in auth.users
+	Known       bool              `json:"known"`              // whether the account is in auth.users
+	ExtAuth     string            `json:"ext_auth,omitempty"` // who would be asked about an account that is not known
 	Answers     []acl.Explanation `json:"answers"`
+	ExtAuthz    string            `json:"ext_authz,omitempty"` // who would be asked where no rule decides
 	Never       []acl.Shadow      `json:"never"`
 	NotCompared []int             `json:"not_compared"`
 }
@@ -82,6 +85,12 @@ func explain(ctx context.Context, s streams, file *configs.File, q question) err
 		return err
 	}
 	r := report{Account: q.user, Known: known}
+	if c := file.Auth.ExtAuth; c != nil {
+		r.ExtAuth = c.Asked()
+	}
+	if c := file.Auth.ExtAuthz; c != nil {
+		r.ExtAuthz = c.Asked()
+	}
 	for _, want := range scope {
 		ask.Want = want
 		r.Answers = append(r.Answers, rules.Explain(ask))
@@ -133,16 +142,22 @@ func (r report) print(w io.Writer, scope oci.Scope) {
 	if !r.Known && r.Account == authn.Anonymous {
 		fmt.Fprint(w, "there is no anonymous in auth.users, so nobody gets this without logging in\n\n")
 	} else if !r.Known {
-		fmt.Fprintf(w, "%q is not in auth.users; its labels are those given with --label\n\n", r.Account)
+		fmt.Fprintf(w, "%q is not in auth.users; its labels are those given with --label\n", r.Account)
+		if r.ExtAuth != "" {
+			fmt.Fprintf(w, "ext_auth would be asked about it, and could give it others: %s\n", r.ExtAuth)
+		}
+		fmt.Fprintln(w)
 	}
 	for i, e := range r.Answers {
-		fmt.Fprintf(w, "asked     %s\ngranted   %s\n", scope[i], granted(e))
+		fmt.Fprintf(w, "asked     %s\ngranted   %s\n", scope[i], r.granted(e))
 		for _, m := range e.Missed {
 			fmt.Fprintf(w, "  acl[%d]  does not match: %s\n", m.Rule, m.Because)
 		}
 		switch {
 		case e.Undecided:
 			fmt.Fprintf(w, "  acl[%d]  has too many combinations of labels to try, so nothing is granted\n          %s\n", e.Rule, e.Text)
+		case e.Rule < 0 && r.ExtAuthz != "":
+			fmt.Fprintf(w, "  no rule matches, so ext_authz would be asked: %s\n", r.ExtAuthz)
 		case e.Rule < 0:
 			fmt.Fprintln(w, "  no rule matches")
 		default:
@@ -158,8 +173,11 @@ func (r report) print(w io.Writer, scope oci.Scope) {
 	}
 }
 
-func granted(e acl.Explanation) string {
-	if e.Granted.Actions == 0 {
+func (r report) granted(e acl.Explanation) string {
+	switch {
+	case e.Rule < 0 && r.ExtAuthz != "":
+		return "what ext_authz says"
+	case e.Granted.Actions == 0:
 		return "nothing"
 	}
 	return e.Granted.Actions.String()
