@@ -39,9 +39,9 @@ type managed struct {
 	carried *plan
 	orders  map[string]order
 	retired map[certmagic.SubjectIssuer]bool // that former plans had, and this one has not
-	down    bool                             // it was said that the state cannot be asked
 
 	mu       sync.Mutex
+	down     bool               // it was said that the state cannot be asked
 	misses   map[string][]error // by host: of each issuer that was asked in this attempt
 	troubles map[string]Trouble // by host: why the last attempt failed
 }

@@ -68,7 +68,7 @@ func ping(c *tls.Conn) error {
 
 // P2: certmagic reads storage with its cache locked, and whoever wants to
 // write the cache then holds up whoever wants to read it.
-func TestHandshakeDoesNotWaitForStorage(t *testing.T) {
+func TestP02HandshakeDoesNotWaitForStorage(t *testing.T) {
 	t.Parallel()
 	st := &faulty{Store: openStore(t)}
 	cfg := internal("slow.example.com", "gone.example.com")
@@ -104,7 +104,7 @@ func TestHandshakeDoesNotWaitForStorage(t *testing.T) {
 }
 
 // P3: certmagic gives up a host when storage fails at the start.
-func TestStorageDownAtStart(t *testing.T) {
+func TestP03StorageDownAtStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	real := openStoreAt(t, dir)
@@ -179,7 +179,7 @@ func TestReloadChangesHosts(t *testing.T) {
 }
 
 // P7: certmagic does not notice another issuer until a certificate is due.
-func TestReloadChangesCA(t *testing.T) {
+func TestP07ReloadChangesCA(t *testing.T) {
 	t.Parallel()
 	m := startManager(t, internal("ca.example.com"), openStore(t))
 	addr := serve(t, m)
@@ -282,13 +282,27 @@ func TestFailingOrderIsNotDoubled(t *testing.T) {
 	for range 5 {
 		m.reconcile(t.Context(), true) // in the place of its goroutine, which is idle
 	}
-	m.follow(planOf(issuers, host, other))
-	eventually(t, "a later order has come as far", func() bool { return m.trouble(other).Failed() })
+	later := startManaged(t, openStore(t), planOf(issuers, other))
+	eventually(t, "a later order has come as far", func() bool { return later.trouble(other).Failed() })
+	if held, waiting := m.lockOf(host); !held || waiting > 0 {
+		t.Errorf("orders for %s: %t, %d wait; want one, and none that waits", host, held, waiting)
+	}
+	m.follow(planOf(issuers, host))
+	eventually(t, "a reload has begun it anew, and none waits", func() bool {
+		held, waiting := m.lockOf(host)
+		return held && waiting == 0
+	})
+}
+
+// lockOf tells of certmagic's lock around getting host a certificate.
+func (m *managed) lockOf(host string) (held bool, waiting int) {
 	m.storage.mu.Lock()
 	defer m.storage.mu.Unlock()
-	if l := m.storage.locks[issueLock(host)]; l == nil || l.waiting > 0 {
-		t.Errorf("orders for %s: %+v, want one, and none that waits", host, l)
+	l := m.storage.locks[issueLock(host)]
+	if l == nil {
+		return false, 0
 	}
+	return l.lease != nil, l.waiting
 }
 
 // Whoever comes next need not wait for leases to run out.

@@ -110,6 +110,7 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 	}
 	if m.mode != ModeProxied {
 		m.tls = newTLSConfig(m.shelf, cfg.oldestVersion())
+		m.tls.GetConfigForClient = m.challenges.Config
 	}
 	commit()
 	return m, nil

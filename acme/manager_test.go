@@ -67,7 +67,7 @@ func newTestManager(t *testing.T, cfg Config, store state.Store) *Manager {
 
 func waitAll(t *testing.T, m *Manager) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if err := m.Wait(ctx); err != nil {
 		t.Fatalf("no certificate for every host: %v: %+v", err, m.Certificates())

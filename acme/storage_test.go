@@ -47,7 +47,7 @@ func (s *storage) get(t *testing.T) [3]string {
 	return got
 }
 
-func TestCrashBetweenPartsLeavesTheOldCertificate(t *testing.T) {
+func TestP13CrashBetweenPartsLeavesTheOldCertificate(t *testing.T) {
 	t.Parallel()
 	st := openStore(t)
 	s := testStorage(t, st)
@@ -165,7 +165,7 @@ func TestStorageDeletesAsCertmagicDoes(t *testing.T) {
 }
 
 // P4: certmagic takes false for "order one".
-func TestOutageIsNotAbsence(t *testing.T) {
+func TestP04OutageIsNotAbsence(t *testing.T) {
 	t.Parallel()
 	st := &faulty{Store: openStore(t)}
 	s := testStorage(t, st)
@@ -188,7 +188,7 @@ func TestOutageIsNotAbsence(t *testing.T) {
 }
 
 // P5: a lock is held for hours, but by heartbeat.
-func TestLocks(t *testing.T) {
+func TestP05LocksAreHeldByHeartbeat(t *testing.T) {
 	t.Parallel()
 	st := openStore(t)
 	s, peer := testStorage(t, st), testStorage(t, st)
@@ -240,7 +240,7 @@ func TestLocks(t *testing.T) {
 
 // A holder that was asleep past the end of its lease must not write over the
 // certificate of the next one.
-func TestLostLockCannotWrite(t *testing.T) {
+func TestP05LostLockCannotWrite(t *testing.T) {
 	t.Parallel()
 	st := openStore(t)
 	s, peer := testStorage(t, st), testStorage(t, st)
