@@ -44,6 +44,7 @@ tokens that docker login needs, checks every request, and streams what it lets t
 		Example: `  regate hash                                  make the line for a user
   regate check -c regate.yaml                  find every mistake in a configuration
   regate serve -c regate.yaml                  run the gate
+  regate trust https://registry.example.com    have docker and others trust it, where nobody else does
   regate explain --user alice --scope repository:web/shop:pull,push`,
 		Version:       version,
 		SilenceErrors: true,
