@@ -5,7 +5,7 @@ SECONDS := 10
 MINUTES := 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-unit test-race lint install e2e fuzz bench soak vuln clean
+.PHONY: help run build test test-unit test-race lint install e2e tls-audit fuzz bench soak vuln clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ install: ## install what the end-to-end tests run against
 e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
 	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
+
+tls-audit: build install ## look at the https listener with testssl.sh, as e2e does; a minute
+	cd e2e && go test -count=1 -v -run '^TestTLSAudit$$' .
 
 bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; five minutes on a quiet machine
 	go test -run '^$$' -bench . ./authsvc/acl
