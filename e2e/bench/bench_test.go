@@ -44,6 +44,7 @@ func TestBench(t *testing.T) {
 	t.Run("logins", b.logins)
 	t.Run("memory", b.memory)
 	t.Run("idle", b.idle)
+	t.Run("acme", b.acme)
 	t.Run("flood", b.flood)
 	fmt.Print(b.report.String())
 }

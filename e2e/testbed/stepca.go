@@ -75,7 +75,7 @@ func (s *StepCA) config(t testing.TB, addr string) string {
 }
 
 // Orders returns how many orders were placed so far.
-func (s *StepCA) Orders() int { return strings.Count(s.Log(), "/acme/acme/new-order") }
+func (s *StepCA) Orders() int { return strings.Count(s.Log(), "path=/acme/acme/new-order ") }
 
 // Intermediate makes an authority below this one, which signs servers only, and
 // returns the files of its certificate and key.
