@@ -42,9 +42,6 @@ func (c Config) Validate() error {
 	if c.ExtAuthz != nil {
 		l.Under("ext_authz", c.ExtAuthz.Validate())
 	}
-	if len(c.ACL) == 0 && c.ExtAuthz == nil {
-		l.Warnf("acl", "there is no rule, so nothing is granted to anybody")
-	}
 	return l.Err()
 }
 
@@ -52,3 +49,6 @@ func (c Config) Validate() error {
 func (c Config) KnowsAnybody() bool {
 	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil
 }
+
+// GrantsAnything reports whether there is a place where rules could be.
+func (c Config) GrantsAnything() bool { return len(c.ACL) > 0 || c.ExtAuthz != nil }

@@ -95,13 +95,20 @@ func (f *File) checkExposed(bad *problem.List, path string, c upstream.Config) {
 	}
 }
 
-// checkUsers: where the gate decides, somebody must be able to log in.
+// checkUsers: where the gate decides, somebody must be able to log in, and
+// hardly to do nothing then.
 func (f *File) checkUsers(bad *problem.List) {
 	for _, c := range f.Registries {
-		if c.Checked() && !f.Auth.KnowsAnybody() {
-			bad.Addf("auth.users", "there is no user, so nobody could log in: add one with a password from `regate hash`")
-			return
+		if !c.Checked() {
+			continue
 		}
+		if !f.Auth.KnowsAnybody() {
+			bad.Addf("auth.users", "there is no user, so nobody could log in: add one with a password from `regate hash`")
+		}
+		if !f.Auth.GrantsAnything() {
+			bad.Warnf("auth.acl", "there is no rule, so nothing is granted to anybody")
+		}
+		return
 	}
 }
 

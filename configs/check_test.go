@@ -40,14 +40,17 @@ var warningTests = []struct {
 	{"public port", "registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nlisten: {public_url: \"https://registry.example.com:8443\"}", ""},
 }
 
-// TestNoRuleIsWorthAWarning: a file that grants nothing is valid, and hardly meant.
+// TestNoRuleIsWorthAWarning: a file that grants nothing is valid, and hardly
+// meant, unless the registry decides.
 func TestNoRuleIsWorthAWarning(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "regate.yaml")
-	write(t, path, strings.Replace(minimal, "[{match: {}, actions: [pull]}]", "[]", 1)+`registries: {a: {upstreams: ["http://10.0.0.11:5000"]}}`)
-	f, err := load(path, noEnv)
-	must(t, err)
-	if got := said(f.Warnings); !strings.Contains(got, "there is no rule") {
-		t.Errorf("warnings are %q", got)
+	for auth, want := range map[string]bool{"none": true, "{mode: forward, check: false}": false} {
+		path := filepath.Join(t.TempDir(), "regate.yaml")
+		write(t, path, strings.Replace(minimal, "[{match: {}, actions: [pull]}]", "[]", 1)+`registries: {a: {upstreams: ["http://10.0.0.11:5000"], auth: `+auth+`}}`)
+		f, err := load(path, noEnv)
+		must(t, err)
+		if got := said(f.Warnings); strings.Contains(got, "there is no rule") != want {
+			t.Errorf("auth %s: warnings are %q", auth, got)
+		}
 	}
 }
 
