@@ -30,7 +30,7 @@ func TestDockerfile(t *testing.T) {
 
 func testHardened(t *testing.T, d docker) {
 	s := prepareSite(t, modes[0], testbed.Registry3, engines{})
-	s.inContainer(t, d)
+	id := s.inContainer(t, d)
 	crane := s.client(t, "crane")
 	if err := crane.Login("dev", devPassword); err != nil {
 		t.Fatal(err)
@@ -41,6 +41,9 @@ func testHardened(t *testing.T, d docker) {
 	}
 	if got, err := crane.Pull("team/app:" + version); err != nil || got != digest {
 		t.Errorf("pull = %s, %v, want %s", got, err, digest)
+	}
+	if all := d.run(t, "top", id); !strings.Contains(all, "regate: compares passwords") {
+		t.Errorf("nobody compares passwords beside the gate: %s", all)
 	}
 }
 
@@ -91,13 +94,13 @@ func (d docker) importTree(t testing.TB, tree, name string, changes ...string) {
 	}
 }
 
-// inContainer starts the gate of the site as a container.
-func (s *site) inContainer(t testing.TB, d docker) {
+// inContainer starts the gate of the site as a container, and returns its id.
+func (s *site) inContainer(t testing.TB, d docker) (id string) {
 	t.Helper()
 	files := filepath.Dir(s.gate.File)
 	// The user of the image has to read what the tests have written for root.
 	testbed.Run(t, testbed.Command{Program: "chown", Args: []string{"-R", "65532:65532", files, filepath.Dir(s.gate.CA.File)}, Dir: testbed.Dir(t)})
-	id := strings.TrimSpace(d.run(t, "run", "--detach",
+	id = strings.TrimSpace(d.run(t, "run", "--detach",
 		"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--network", "host", "--memory", "256m",
 		"--volume", files+":"+files, "--volume", filepath.Dir(s.gate.CA.File)+":"+filepath.Dir(s.gate.CA.File)+":ro",
@@ -109,4 +112,5 @@ func (s *site) inContainer(t testing.TB, d docker) {
 		d.run(t, "rm", "--force", id)
 	})
 	s.gate.AwaitReady(t)
+	return id
 }
