@@ -82,6 +82,9 @@ const (
 // caName keeps names fit for a key of the state.
 var caName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,47}$`)
 
+// Source is Mode, or the default that it stands for.
+func (c Config) Source() string { return c.withDefaults().Mode }
+
 func (c Config) withDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = ModeACME

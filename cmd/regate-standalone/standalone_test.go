@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/cmd/internal/gate"
 	"github.com/regate/regate/configs"
@@ -146,5 +148,23 @@ func TestWelcome(t *testing.T) {
 	}
 	if !strings.Contains(second.String(), "the one that the first start printed") {
 		t.Errorf("the second start says nothing of the password:\n%s", second.String())
+	}
+}
+
+func TestWelcomeNamesHostsThatWait(t *testing.T) {
+	f := gate.Facts{Hosts: []acme.Status{
+		{Host: "localhost", NotAfter: time.Now()},
+		{Host: "new.example.com", Pending: true},
+		{Host: "r.example.com", Pending: true, Trouble: acme.Trouble{Reason: acme.ReasonCAA, Advice: "Add a record."}},
+	}}
+	var out strings.Builder
+	home{"/data"}.welcome(&out, f, "")
+	for _, want := range []string{"\n    new.example.com has no certificate yet\n", "\n    r.example.com has no certificate yet (caa)\n    Add a record.\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "localhost has no certificate") {
+		t.Errorf("a host that has a certificate waits:\n%s", out.String())
 	}
 }

@@ -46,7 +46,7 @@ func (p *process) announce(doors []door) {
 	for _, d := range doors {
 		p.log.Info("listening", zap.String("on", d.name), zap.String("address", d.addr))
 	}
-	p.log.Info("serving hosts", zap.Strings("hosts", p.first.TLS.Hosts), zap.String("tls", p.first.TLS.Mode))
+	p.log.Info("serving hosts", zap.Strings("hosts", p.first.TLS.Hosts), zap.String("tls", p.first.TLS.Source()))
 	p.sayCA()
 	p.log.Info("registries must trust the token root", zap.String("file", f.RootFile), zap.String("fingerprint", f.RootFingerprint))
 	p.log.Info("state", zap.String("path", f.State))

@@ -82,7 +82,7 @@ func needsRestart(was, is *configs.File) (sections []string) {
 	}{
 		{"listen", was.Listen.Equal(is.Listen)},
 		{"state", was.State == is.State},
-		{"tls.mode", was.TLS.Mode == is.TLS.Mode},
+		{"tls.mode", was.TLS.Source() == is.TLS.Source()},
 		{"tls.min_version", was.TLS.MinVersion == is.TLS.MinVersion},
 		{"log.format", was.Log.Format == is.Log.Format},
 		{"auth.token.root", was.Auth.Token.Root == is.Auth.Token.Root && was.Auth.Token.RootFile == is.Auth.Token.RootFile && sameRoot(was, is)},

@@ -288,6 +288,14 @@ func TestNeedsRestart(t *testing.T) {
 	}
 }
 
+// A default that is written out is no change.
+func TestModeWrittenOutNeedsNoRestart(t *testing.T) {
+	was, is := new(configs.File), new(configs.File)
+	if is.TLS.Mode = "acme"; len(needsRestart(was, is)) > 0 {
+		t.Errorf("needsRestart() = %q", needsRestart(was, is))
+	}
+}
+
 // TestReloadKeepsGoodPasswords: while accounts stay as they are, nobody has to
 // be compared anew; after a hash has changed, everybody has.
 func TestReloadKeepsGoodPasswords(t *testing.T) {
