@@ -13,7 +13,7 @@ stamps=$root/.tools/stamps
 
 # gcc is for the race detector; nginx, haproxy and caddy are what the benchmarks compare with.
 packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static ca-certificates caddy containerd curl docker-compose
-docker-registry docker.io gcc haproxy iproute2 libc6-dev nginx podman prometheus
+docker-registry docker.io gcc haproxy iproute2 libc6-dev nginx podman prometheus python3
 runc skopeo testssl.sh"
 
 # name  package@version
