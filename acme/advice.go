@@ -70,12 +70,15 @@ func eab() Trouble {
 // retryAfter is how Let's Encrypt says when it may be asked again.
 var retryAfter = regexp.MustCompile(`(?i)retry after (\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d) ?(UTC|Z)`)
 
-func rateLimited(p rfc8555.Problem) Trouble {
-	until := "some hours"
+func (b blame) rateLimited(p rfc8555.Problem) Trouble {
 	if m := retryAfter.FindStringSubmatch(p.Detail); m != nil {
-		if at, err := time.Parse("2006-01-02 15:04:05", m[1][:10]+" "+m[1][11:]); err == nil {
-			until = "until " + at.Format("2006-01-02 15:04") + " UTC"
+		if at, err := time.Parse(time.DateTime, m[1][:10]+" "+m[1][11:]); err == nil {
+			b.after = at
 		}
+	}
+	until := "some hours"
+	if !b.after.IsZero() {
+		until = "until " + b.after.UTC().Format("2006-01-02 15:04") + " UTC"
 	}
 	return Trouble{Reason: ReasonRateLimited, Advice: fmt.Sprintf(
 		"Wait %s, the gate tries again by itself; another CA in tls.acme.fallback, or a wildcard for many names of one domain, would help sooner.", until)}

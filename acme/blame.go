@@ -8,20 +8,27 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	rfc8555 "github.com/mholt/acmez/v3/acme"
+
+	"github.com/regate/regate/acme/client"
 )
 
 // A blame finds out what one error of one CA comes from.
 type blame struct {
 	host   string
 	issuer string
+	after  time.Time // when the CA may be asked again; zero if it did not say
 }
 
 // of tells errors that the CA sent, which have a type, from those that came up
 // on the way to it, which mostly have not: certmagic and acmez put them into
 // words.
 func (b blame) of(err error) Trouble {
+	if l, ok := errors.AsType[client.Limited](err); ok {
+		b.after = l.After
+	}
 	if p, ok := errors.AsType[rfc8555.Problem](err); ok {
 		t := b.ofProblem(p)
 		t.Detail = clean(words(p))
@@ -67,7 +74,7 @@ const invalidProfile = rfc8555.ProblemTypeNamespace + "invalidProfile" // draft-
 func (b blame) ofProblem(p rfc8555.Problem) Trouble {
 	switch p.Type {
 	case rfc8555.ProblemTypeRateLimited:
-		return rateLimited(p)
+		return b.rateLimited(p)
 	case rfc8555.ProblemTypeCAA:
 		return b.caa()
 	case rfc8555.ProblemTypeExternalAccountRequired:
@@ -99,7 +106,7 @@ func (b blame) byWords(p rfc8555.Problem) Trouble {
 	_, challenged := p.Resource.(rfc8555.Authorization)
 	switch {
 	case p.Status == 429:
-		return rateLimited(p)
+		return b.rateLimited(p)
 	case p.Status >= 500:
 		return outOfOrder()
 	case p.Type == rfc8555.ProblemTypeCompound && len(p.Subproblems) > 0:

@@ -106,7 +106,7 @@ func newHTTPClient(roots *x509.CertPool) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	t.ResponseHeaderTimeout = httpTime
-	return &http.Client{Transport: t, Timeout: httpTime}
+	return &http.Client{Transport: hinted{t}, Timeout: httpTime}
 }
 
 // steps is a log of each step for those who look for a fault, and of nothing

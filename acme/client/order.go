@@ -19,6 +19,7 @@ func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 		return nil, err
 	}
 	defer func() { <-i.orders }()
+	ctx, said := withHint(ctx)
 	chain, err := i.order(ctx, csr)
 	if isProblem(err, acme.ProblemTypeAccountDoesNotExist) {
 		// The server has begun anew, as those of private networks do.
@@ -29,7 +30,7 @@ func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 		chain, err = i.order(ctx, csr)
 	}
 	if err != nil {
-		return nil, err
+		return nil, said.wrap(err)
 	}
 	return &certmagic.IssuedCertificate{Certificate: chain.ChainPEM, Metadata: chain}, nil
 }

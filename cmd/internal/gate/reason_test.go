@@ -125,6 +125,14 @@ func TestReasonRateLimited(t *testing.T) {
 	expectReason(t, acmeConfig(t, ca), "rate_limited", "Wait until 2026-11-23 04:12 UTC", "too many certificates")
 }
 
+// Other CAs than Let's Encrypt say in a header when to come back.
+func TestReasonRateLimitedWithAHeader(t *testing.T) {
+	t.Parallel()
+	ca := acmestub.New(t)
+	ca.Fail("new-order", enough, acmestub.Problem{Status: 429, Type: "rateLimited", RetryAfter: "Mon, 23 Nov 2026 05:06:07 GMT", Detail: "slow down"})
+	expectReason(t, acmeConfig(t, ca), "rate_limited", "Wait until 2026-11-23 05:06 UTC", "slow down")
+}
+
 func TestReasonCAA(t *testing.T) {
 	t.Parallel()
 	ca := acmestub.New(t)
