@@ -84,7 +84,19 @@ func run(cmd *exec.Cmd) error {
 	for errors.Is(unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
 	}
 	_ = killGroup(pid) // there may be nobody left
-	return cmd.Wait()
+	err := cmd.Wait()
+	reapGroup(pid)
+	return err
+}
+
+// reapGroup waits for those who were killed with their parent. They are ours to
+// wait for where the gate is process 1, as in a container; elsewhere there is
+// nobody to wait for.
+func reapGroup(pid int) {
+	var err error
+	for err == nil || errors.Is(err, unix.EINTR) {
+		_, err = unix.Wait4(-pid, nil, 0, nil)
+	}
 }
 
 func killGroup(pid int) error { return unix.Kill(-pid, unix.SIGKILL) }

@@ -84,7 +84,7 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 // nothing but UTF-8, and would make equal what differs.
 func (u *Users) sayable(c authn.Credentials) bool {
 	if _, isHook := u.backend.asker.(*hook); isHook {
-		return utf8.ValidString(c.Password.Reveal())
+		return utf8.ValidString(c.Account) && utf8.ValidString(c.Password.Reveal())
 	}
 	return !strings.ContainsFunc(c.Account, unicode.IsSpace) && !strings.ContainsAny(c.Password.Reveal(), "\n\r\x00")
 }
