@@ -19,13 +19,15 @@ type Listen struct {
 	// :port for all addresses. Default ":443".
 	HTTPS string `yaml:"https"`
 
-	// HTTP is the address that redirects browsers to https and, in tls.mode
-	// internal, gives out the CA's certificate. Default ":80"; "" turns it off.
+	// HTTP is the address that answers the CAs of tls.mode acme, redirects
+	// browsers to https or tells them why a host has no certificate yet, and,
+	// in tls.mode internal, gives out the CA's certificate. Default ":80"; ""
+	// turns it off.
 	HTTP string `yaml:"http"`
 
-	// Admin is the address of /healthz, /readyz and /metrics. It changes
-	// nothing and asks nobody who they are. Default "127.0.0.1:9180"; "" turns
-	// it off.
+	// Admin is the address of /healthz, /readyz, which tells of certificates
+	// with ?verbose, and /metrics. It changes nothing and asks nobody who they
+	// are. Default "127.0.0.1:9180"; "" turns it off.
 	Admin string `yaml:"admin"`
 
 	// Control is the path of the Unix socket through which commands reach the
