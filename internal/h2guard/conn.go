@@ -2,24 +2,26 @@ package h2guard
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
-
-	"golang.org/x/net/http2"
 )
 
 // A conn is a connection whose frames are counted as they are read.
 type conn struct {
-	*tls.Conn
-	flooded func(net.Conn)
-	sent    sent
+	net.Conn // below, but for what it says of TLS: net/http would want HTTP/1.1 of it
+	below    *tls.Conn
+	flooded  func(net.Conn)
+	sent     sent
+	once     sync.Once
+	closed   chan struct{}
 
 	answers scanner // of the one goroutine that writes
 
 	// What follows is of the one goroutine that reads.
 	frames scanner
 	purse  purse
-	ended  bool
 }
 
 // sent is what the client has been sent.
@@ -29,14 +31,14 @@ type sent struct {
 }
 
 func newConn(c *tls.Conn, flooded func(net.Conn)) *conn {
-	return &conn{Conn: c, flooded: flooded, frames: scanner{skip: len(http2.ClientPreface)}}
+	return &conn{Conn: c, below: c, flooded: flooded, closed: make(chan struct{}), frames: scanner{skip: prefaceLen}}
 }
 
 // Write looks at what the server thinks of the requests.
 func (c *conn) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		var begun bool
-		if rest, begun = c.answers.next(rest); begun && c.answers.frame().kind == http2.FrameRSTStream {
+		if rest, begun = c.answers.next(rest); begun && c.answers.frame().kind == rstStream {
 			c.sent.resets.Add(1)
 		}
 	}
@@ -45,59 +47,24 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+var errFlood = errors.New("too many frames of HTTP/2 that lead to nothing")
+
 // Read fails when the client has sent too much that leads to nothing. The
-// server then says so and closes (RFC 9113 7, ENHANCE_YOUR_CALM).
+// server then closes.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.ended {
-		return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
-	}
 	n, err := c.Conn.Read(p)
 	for rest := p[:n]; len(rest) > 0; {
 		var begun bool
 		if rest, begun = c.frames.next(rest); begun && !c.purse.pay(c.frames.frame(), &c.sent) {
-			c.ended = true
 			c.flooded(c.Conn)
-			return 0, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
+			return 0, errors.Join(errFlood, c.Close())
 		}
 	}
 	return n, err
 }
 
-// A scanner finds where frames begin in what comes in pieces.
-type scanner struct {
-	skip int // bytes before the next frame
-	head [headerLen]byte
-	have int // bytes of head
-}
-
-const headerLen = 9 // RFC 9113 4.1
-
-// next takes bytes up to the end of the next frame's header, and returns the
-// rest. begun is false if there is no such end.
-func (s *scanner) next(p []byte) (rest []byte, begun bool) {
-	n := min(s.skip, len(p))
-	s.skip, p = s.skip-n, p[n:]
-	if s.skip > 0 {
-		return nil, false
-	}
-	n = copy(s.head[s.have:], p)
-	s.have += n
-	if s.have < headerLen {
-		return nil, false
-	}
-	s.have, s.skip = 0, s.frame().length
-	return p[n:], true
-}
-
-// A frame is what its header says.
-type frame struct {
-	kind   http2.FrameType
-	flags  http2.Flags
-	length int
-}
-
-// frame is the one whose header has been read.
-func (s *scanner) frame() frame {
-	h := s.head
-	return frame{http2.FrameType(h[3]), http2.Flags(h[4]), int(h[0])<<16 | int(h[1])<<8 | int(h[2])}
+// Close tells serve.
+func (c *conn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }

@@ -9,8 +9,7 @@
 // requests that it takes back at once (RFC 9113 10.5; CVE-2019-9512, -9513,
 // -9515, -9518, CVE-2023-44487, CVE-2024-27316).
 //
-// In goes an http.Server, which then reads each connection through a guard. The
-// guard looks at the nine bytes that begin each frame, and knows neither
-// requests nor what is in them. A Guard lives as long as its server, its counts
-// as long as a connection.
+// In goes an http.Server, which then reads each connection of HTTP/2 through a
+// guard. The guard looks at the nine bytes that begin each frame, and knows
+// neither requests nor what is in them. Its counts live as long as a connection.
 package h2guard

@@ -1,10 +1,6 @@
 package h2guard
 
-import (
-	"time"
-
-	"golang.org/x/net/http2"
-)
+import "time"
 
 // Frames that lead to nothing are paid from a purse, which fills with time and
 // with requests. Clients that mean well need a small part of it.
@@ -60,25 +56,25 @@ func (p *purse) refill(now time.Time) {
 // cost is negative for what fills the purse.
 func (p *purse) cost(f frame, s *sent) int {
 	switch f.kind {
-	case http2.FrameHeaders:
+	case headers:
 		resets := s.resets.Load()
 		last := resets - p.resets
 		p.resets = resets
 		return int(last)*resetPay - request
-	case http2.FrameData:
-		padded := f.flags.Has(http2.FlagDataPadded) && f.length < dataBytes
-		if f.flags.Has(http2.FlagDataEndStream) || f.length > 0 && !padded {
+	case data:
+		nothing := f.length == 0 || f.has(padded) && f.length < dataBytes
+		if f.has(endStream) || !nothing {
 			return 0
 		}
-	case http2.FrameContinuation:
-		if f.length >= continuationBytes || f.flags.Has(http2.FlagContinuationEndHeaders) {
+	case continuation:
+		if f.length >= continuationBytes || f.has(endHeaders) {
 			return 0
 		}
-	case http2.FrameWindowUpdate:
+	case windowUpdate:
 		if p.updates++; p.updates <= s.bytes.Load()/updateBytes {
 			return 0
 		}
-	case http2.FrameRSTStream:
+	case rstStream:
 		return resetPay
 	}
 	return 1

@@ -45,7 +45,7 @@ func scanned(all, cuts []byte) (found []frame) {
 func framed(all []byte) (found []frame) {
 	for len(all) >= headerLen {
 		length := int(binary.BigEndian.Uint32(all) >> 8)
-		found = append(found, frame{http2.FrameType(all[3]), http2.Flags(all[4]), length})
+		found = append(found, frame{kind: all[3], flags: all[4], length: length})
 		all = all[min(headerLen+length, len(all)):]
 	}
 	return found

@@ -80,10 +80,7 @@ func (p *process) openDoor(name, addr string, s *http.Server, limiter *connlimit
 	bounded := limiter.Listener(l)
 	if name == "https" {
 		p.httpsPort = l.Addr().(*net.TCPAddr).Port
-		if bounded, err = p.secure(bounded, s, limiter); err != nil {
-			_ = l.Close()
-			return door{}, err
-		}
+		bounded = p.secure(bounded, s, limiter)
 	}
 	d := newDoor(name, l, bounded, s)
 	d.limiter = limiter
@@ -131,18 +128,15 @@ func (p *process) server(name string, h http.Handler, limits configs.Limits) *ht
 
 // secure puts TLS around the listener, or, where a balancer ends it, closes it
 // to everybody else.
-func (p *process) secure(l net.Listener, s *http.Server, limiter *connlimit.Limiter) (net.Listener, error) {
+func (p *process) secure(l net.Listener, s *http.Server, limiter *connlimit.Limiter) net.Listener {
 	cfg := p.certs.TLSConfig()
 	if cfg == nil {
-		return trusting{l, p.first.Listen.Proxies()}, nil
+		return trusting{l, p.first.Listen.Proxies()}
 	}
 	cfg = limiter.TLSConfig(cfg)
 	s.TLSConfig, s.ConnContext = cfg, edge.GatherContext
-	flooded := func(c net.Conn) { limiter.Refuse(connlimit.Flood, c) }
-	if err := h2guard.Configure(s, flooded); err != nil {
-		return nil, err // of suites that are not for HTTP/2
-	}
-	return tls.NewListener(edge.GatherListener(l), cfg), nil
+	h2guard.Configure(s, func(c net.Conn) { limiter.Refuse(connlimit.Flood, c) })
+	return tls.NewListener(edge.GatherListener(l), cfg)
 }
 
 // trusting accepts connections from its networks only.
