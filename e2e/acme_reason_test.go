@@ -156,9 +156,8 @@ func (c *certified) complains(host, level, reason string) error {
 // tells looks at the gauge, the list for the operator and the page for anybody.
 func (c *certified) tells(t testing.TB, reason string) {
 	t.Helper()
-	metrics := read(t, c.gate.Admin+"/metrics", "", 200)
-	if want := fmt.Sprintf("regate_certificates_pending{reason=%q} 1", reason); !strings.Contains(metrics, want) {
-		t.Errorf("/metrics has no %s", want)
+	if err := c.pending(t, reason); err != nil {
+		t.Error(err)
 	}
 	ready := read(t, c.gate.Admin+"/readyz?verbose", "", 200)
 	if !strings.Contains(ready, testbed.Host) || !strings.Contains(ready, reason) {
@@ -170,6 +169,17 @@ func (c *certified) tells(t testing.TB, reason string) {
 			t.Errorf("the page for %s does not name the host:\n%s", accept, page)
 		}
 	}
+}
+
+// pending reports an error unless the gauge says that one host has no
+// certificate, for that reason.
+func (c *certified) pending(t testing.TB, reason string) error {
+	t.Helper()
+	want := fmt.Sprintf("regate_certificates_pending{reason=%q} 1", reason)
+	if !strings.Contains(read(t, c.gate.Admin+"/metrics", "", 200), want) {
+		return fmt.Errorf("/metrics has no %s", want)
+	}
+	return nil
 }
 
 // read returns what a GET of url brings.

@@ -13,8 +13,8 @@ import (
 	"github.com/regate/regate/e2e/testbed"
 )
 
-// TestACMERenewal has certificates renewed. All gates start together, since
-// each of these tests is mostly a wait.
+// TestACMERenewal has certificates renewed, and a first one come by itself. All
+// gates start together, since each of these tests is mostly a wait.
 func TestACMERenewal(t *testing.T) {
 	t.Parallel()
 	type renewal struct {
@@ -28,6 +28,7 @@ func TestACMERenewal(t *testing.T) {
 		{name: "when the CA says so", start: renewWhenTold},
 		{name: "a CA that is away in the renewal window", start: renewWithoutCA},
 		{name: "a CA that is away until the certificate has ended", start: renewTooLate},
+		{name: "a name that the DNS has later", start: comesLater},
 	}
 	for i := range all {
 		all[i].check = all[i].start(t)
@@ -176,5 +177,28 @@ func renewTooLate(t testing.TB) func(*testing.T) {
 			_, err := c.greet(testbed.Host)
 			return err
 		})
+	}
+}
+
+// comesLater: whoever mends what kept the host from a certificate need do
+// nothing at the gate, and it complains no more.
+func comesLater(t testing.TB) func(*testing.T) {
+	c := newCertified(t)
+	dnsFails(t, c)
+	c.gate.Launch(t)
+	within(t, testbed.Patience, "the reason", func() error { return c.pending(t, "dns") })
+	c.names.Forget(t, testbed.Host)
+	return func(t *testing.T) {
+		within(t, retried, "a certificate", func() error {
+			_, err := c.greet(testbed.Host)
+			return err
+		})
+		if err := c.pending(t, "dns"); err == nil {
+			t.Error("the gauge has the host still")
+		}
+		if ready := read(t, c.gate.Admin+"/readyz?verbose", "", 200); strings.Contains(ready, "dns") {
+			t.Errorf("the operator reads of it still:\n%s", ready)
+		}
+		read(t, c.gate.Plain+"/", "text/html", http.StatusPermanentRedirect)
 	}
 }
