@@ -82,6 +82,9 @@ func (a *authorities) policy(host string) *policy {
 		if c.refuses(host) != "" {
 			continue
 		}
+		if _, ok := c.public(); ok {
+			p.public = true
+		}
 		profile := c.profileFor(host)
 		if profile == profileShortlived {
 			p.ratio = 0.5 // which leaves three days to mend things

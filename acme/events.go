@@ -42,6 +42,9 @@ func (m *managed) begin(ctx context.Context, p *plan, host string) error {
 	if !p.wants[host].online {
 		return nil
 	}
+	if err := m.pace.allow(host); err != nil && p.wants[host].public {
+		return err // the trouble stays what it was
+	}
 	err := m.storage.probe(ctx)
 	if err != nil {
 		m.setTrouble(host, stateTrouble(err))
@@ -68,6 +71,7 @@ func (m *managed) fail(host string, err error) {
 		return // it was called off
 	}
 	m.setTrouble(host, t)
+	m.pace.miss(host, t.Reason)
 	fields := []zap.Field{zap.String("host", host), zap.String("reason", string(t.Reason)),
 		zap.String("error", t.Detail), zap.String("advice", t.Advice)}
 	if certs := m.shelf.view.Load().certs[host]; len(certs) > 0 && time.Now().Before(certs[0].Leaf.NotAfter) {
@@ -81,6 +85,7 @@ func (m *managed) fail(host string, err error) {
 // a renewed one there is no event once it is in certmagic's cache.
 func (m *managed) obtained(ctx context.Context, host string, data map[string]any) {
 	m.setTrouble(host, Trouble{})
+	m.pace.forget(host)
 	cert, err := m.load(ctx, data["certificate_path"].(string), data["private_key_path"].(string))
 	if err != nil {
 		m.log.Warn("new certificate cannot be read back yet", zap.String("host", host), zap.Error(err))
@@ -159,17 +164,21 @@ func (m *managed) trouble(host string) Trouble {
 	return stateTrouble(m.storage.trouble())
 }
 
-// tellState logs that certificates cannot be read, and that they can again.
-func (m *managed) tellState() {
+// tellState logs that the state cannot be used, and that it can again, which is
+// tried: it may be long until something has to be written by itself.
+func (m *managed) tellState(ctx context.Context) {
 	err := m.storage.trouble()
+	if err != nil && m.storage.probe(ctx) == nil {
+		err = m.storage.trouble()
+	}
 	m.mu.Lock()
 	said := m.down
 	m.down = err != nil
 	m.mu.Unlock()
 	switch {
 	case err != nil && !said:
-		m.log.Error("certificates cannot be read from the state", zap.Error(err))
+		m.log.Error("state cannot be used for certificates", zap.Error(err))
 	case err == nil && said:
-		m.log.Info("certificates can be read from the state again")
+		m.log.Info("state can be used for certificates again")
 	}
 }

@@ -26,6 +26,7 @@ type managed struct {
 	shelf   *shelf
 	storage *storage
 	every   intervals
+	pace    *pace
 	log     *zap.Logger
 
 	plan    atomic.Pointer[plan]
@@ -54,7 +55,7 @@ type order struct {
 
 func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *managed {
 	return &managed{
-		shelf: s, storage: newStorage(store, every.storage, log), every: every, log: log,
+		shelf: s, storage: newStorage(store, every.storage, log), every: every, pace: newPace(every.pause), log: log,
 		kick: make(chan struct{}, 1), carried: newPlan(nil, nil, false),
 		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{},
 		misses: map[string][]error{}, troubles: map[string]Trouble{},
@@ -63,6 +64,7 @@ func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *
 
 // follow makes p the plan. Handshakes see its hosts at once.
 func (m *managed) follow(p *plan) {
+	m.pace.reset()
 	m.plan.Store(p)
 	m.shelf.setHosts(p.hosts)
 	select {
@@ -140,7 +142,7 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 		}
 	}
 	m.collect(p.hosts)
-	m.tellState()
+	m.tellState(ctx)
 }
 
 // change ends what the former plan has and p has not: hosts, certificates of
@@ -177,7 +179,10 @@ func (m *managed) stays(p *plan, host string) bool {
 	if p.wants[host] == nil || !m.carried.sameIssuers(p, host) || m.lastTrouble(host).Failed() {
 		return false
 	}
-	return m.carried.sameOrder(p, host) || len(m.cached(host)) > 0
+	if len(m.cached(host)) > 0 {
+		return true
+	}
+	return m.carried.sameOrder(p, host) && m.storage.trouble() == nil
 }
 
 // configFor says how certmagic renews cert.

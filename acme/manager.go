@@ -67,6 +67,7 @@ type intervals struct {
 	renewal   time.Duration // between looks for certificates that are due
 	reconcile time.Duration // between looks for hosts that have none
 	sweep     time.Duration // between looks for what has expired long ago
+	pause     time.Duration // of a host that fails at a public CA
 	files     time.Duration
 	storage   time.Duration // deadline of one operation
 }
@@ -75,7 +76,7 @@ type intervals struct {
 // look costs no more than a walk over the certificates in memory.
 func usual() intervals {
 	return intervals{
-		renewal: 10 * time.Second, reconcile: 30 * time.Second, sweep: time.Hour,
+		renewal: 10 * time.Second, reconcile: 30 * time.Second, sweep: time.Hour, pause: publicPause,
 		files: 5 * time.Second, storage: 3 * time.Second,
 	}
 }

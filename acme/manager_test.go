@@ -18,7 +18,7 @@ import (
 // brisk is for tests that wait for what else takes minutes.
 func brisk() intervals {
 	return intervals{
-		renewal: 50 * time.Millisecond, reconcile: 50 * time.Millisecond, sweep: time.Hour,
+		renewal: 50 * time.Millisecond, reconcile: 50 * time.Millisecond, sweep: time.Hour, pause: publicPause,
 		files: 20 * time.Millisecond, storage: 3 * time.Second,
 	}
 }

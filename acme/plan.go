@@ -19,6 +19,7 @@ type policy struct {
 	issuers []certmagic.Issuer // asked in this order
 	ratio   float64            // of a lifetime that is left when a certificate is renewed
 	online  bool               // the issuers are elsewhere, and say when they want to renew
+	public  bool               // one of them is for everybody, and counts what fails
 }
 
 func (p *policy) issuerKeys() []string {

@@ -34,6 +34,7 @@ type storage struct {
 	locks  map[string]*lock  // by name; held or waited for by this process
 	drafts map[string]bundle // by directory; not written yet
 	failed error             // of the last Load; nil if the state answered
+	unkept error             // of the last Store
 }
 
 var (
@@ -65,11 +66,29 @@ func (s *storage) within(ctx context.Context) (context.Context, context.CancelFu
 func (s *storage) Store(ctx context.Context, key string, value []byte) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
+	err := s.keepValue(ctx, key, value)
+	s.mu.Lock()
+	s.unkept = err
+	s.mu.Unlock()
+	return err
+}
+
+func (s *storage) keepValue(ctx context.Context, key string, value []byte) error {
 	if dir, part, ok := splitAsset(key); ok {
 		return s.storeAsset(ctx, dir, part, value)
 	}
 	_, err := s.store.Put(ctx, area+key, value, state.PutOpts{})
 	return err
+}
+
+// probe reports whether the state could keep a certificate now. What it writes
+// leaves room for one, on a disk that is almost full.
+func (s *storage) probe(ctx context.Context) error {
+	const key = "probe"
+	if err := s.Store(ctx, key, make([]byte, 16<<10)); err != nil {
+		return err
+	}
+	return s.Delete(ctx, key)
 }
 
 // Load implements certmagic.Storage.
@@ -92,19 +111,15 @@ func (s *storage) load(ctx context.Context, key string) ([]byte, error) {
 	return v.Data, err
 }
 
-// trouble is why the state did not answer when it was last asked, or nil.
+// trouble is why the state did not answer, or keep something, when it was last
+// asked to, or nil.
 func (s *storage) trouble() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if errors.Is(s.failed, state.ErrNotFound) {
-		return nil
+	if s.failed != nil && !errors.Is(s.failed, state.ErrNotFound) {
+		return s.failed
 	}
-	return s.failed
-}
-
-// probe reports whether the state can be written.
-func (s *storage) probe(ctx context.Context) error {
-	return s.Store(ctx, "probe", nil)
+	return s.unkept
 }
 
 // Delete implements certmagic.Storage: key, and everything below it.
