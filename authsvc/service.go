@@ -88,7 +88,8 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 
 // grant returns the part of wanted that the rules grant to whoever asks. If that
 // cannot be told of one access, none is granted: a client would take the token
-// that says less for a refusal, and tell its user so.
+// that says less for a refusal, and tell its user so. One is asked about after
+// the other, so that a request takes one turn at a time of whoever is asked.
 func (s *Service) grant(ctx context.Context, who acl.Ask, wanted oci.Scope) (granted oci.Scope, err error) {
 	for _, want := range wanted {
 		who.Want = want

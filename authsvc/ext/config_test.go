@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -108,6 +109,7 @@ func TestHookOfTLS(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `{"result": "allow"}`)
 	}))
+	h.Config.ErrorLog = log.New(io.Discard, "", 0) // of the stranger
 	h.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	h.StartTLS()
 	t.Cleanup(h.Close)

@@ -99,6 +99,34 @@ func TestThousandLoginsAreOneProcess(t *testing.T) {
 	}
 }
 
+// TestHundredJobsAreOneQuestion: ext_authz is asked by each of them for the same.
+func TestHundredJobsAreOneQuestion(t *testing.T) {
+	t.Parallel()
+	goOn := make(chan struct{})
+	url, asked := startHook(t, goOn)
+	rules, err := ext.NewRules(ext.RulesConfig{Backend: ext.Backend{URL: url, Concurrency: 1}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := acl.Ask{Identity: authn.Identity{Account: "alice"}, Want: oci.Access{Type: oci.Repository, Name: "a/b", Actions: oci.Pull}}
+	var all sync.WaitGroup
+	var begun atomic.Int64
+	for range 100 {
+		all.Go(func() {
+			if begun.Add(1) == 100 {
+				close(goOn)
+			}
+			if granted, _, err := rules.Decide(t.Context(), want); granted != oci.Pull || err != nil {
+				t.Errorf("Decide() = %q, %v", granted, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := asked.Load(); n > 10 { // those that come after an answer ask anew
+		t.Errorf("%d questions", n)
+	}
+}
+
 func BenchmarkCachedLogin(b *testing.B) {
 	url, _ := startHook(b, nil)
 	for _, form := range []struct {

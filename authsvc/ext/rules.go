@@ -10,13 +10,15 @@ import (
 
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/cache"
 	"github.com/regate/regate/internal/oci"
 )
 
 // Rules is the acl.Decider behind ext_authz.
 type Rules struct {
 	backend *backend
-	lenient bool // no answer is nothing to say
+	flights cache.Flights[string, answer] // by question
+	lenient bool                          // no answer is nothing to say
 	log     *zap.Logger
 }
 
@@ -29,7 +31,7 @@ func NewRules(cfg RulesConfig, log *zap.Logger) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rules{b, cfg.OnError == OnErrorNext, log}, nil
+	return &Rules{backend: b, lenient: cfg.OnError == OnErrorNext, log: log}, nil
 }
 
 // Close ends idle connections. Who is being asked may answer.
@@ -61,7 +63,10 @@ type posted struct {
 	Labels  map[string][]string `json:"labels"`
 }
 
-// Decide is acl.Decider's.
+// Decide is acl.Decider's. Equal questions at the same time share an answer: a
+// hundred jobs of one account begin at once, and would have one program a
+// hundred times. It is not kept for longer, since a token is good for a while
+// anyway, and nobody could tell when it is over.
 func (r *Rules) Decide(ctx context.Context, a acl.Ask) (granted oci.Actions, decided bool, err error) {
 	granted, decided, err = r.decide(ctx, a)
 	if err == nil || !r.lenient || errors.Is(err, authn.ErrBusy) || ctx.Err() != nil {
@@ -76,16 +81,16 @@ func (r *Rules) decide(ctx context.Context, a acl.Ask) (granted oci.Actions, dec
 	if err != nil {
 		return 0, false, err
 	}
-	answer, err := r.backend.ask(ctx, q)
+	said, err := r.flights.Do(ctx, string(q.stdin), func(ctx context.Context) (answer, error) { return r.backend.ask(ctx, q) })
 	switch {
 	case err != nil:
 		return 0, false, err
-	case answer.verdict == unknown:
+	case said.verdict == unknown:
 		return 0, false, nil
-	case answer.verdict == deny:
+	case said.verdict == deny:
 		return 0, true, nil
 	}
-	granted, err = readActions(answer.details, a.Want.Actions)
+	granted, err = readActions(said.details, a.Want.Actions)
 	return granted, err == nil, err
 }
 

@@ -193,7 +193,9 @@ func TestOnErrorNext(t *testing.T) {
 	full.backend.turns.waiting.Store(queuePerTurn)
 	go func() { _, _, _ = full.Decide(t.Context(), wanted) }()
 	await(t, "a question", func() bool { return h.count() == 1 })
-	if _, _, err := full.Decide(t.Context(), wanted); !errors.Is(err, authn.ErrBusy) {
+	other := wanted // or it would share the answer
+	other.Want.Name = "web/other"
+	if _, _, err := full.Decide(t.Context(), other); !errors.Is(err, authn.ErrBusy) {
 		t.Errorf("Decide() with a full queue = %v, want %v", err, authn.ErrBusy)
 	}
 }
