@@ -24,6 +24,7 @@ func TestACMEFirstCertificate(t *testing.T) {
 		"tls-alpn-01 alone":             firstByALPN,
 		"http-01 alone":                 firstByHTTP,
 		"dns-01 by rfc2136":             firstByRFC2136,
+		"dns-01 in another zone":        firstByDelegate,
 		"dns-01 by exec":                firstByExec,
 		"an address, short-lived":       firstForAddress,
 		"an account bound to another":   firstWithEAB,
@@ -93,6 +94,23 @@ func firstByRFC2136(t *testing.T) {
 		for _, line := range []string{"adding an RR at '" + name + "' TXT", "deleting an RR at " + name + " TXT"} {
 			eventually(t, line, func() bool { return strings.Contains(b.Log(), line) })
 		}
+	}
+}
+
+// firstByDelegate has the record of each host lead to one name, which alone the
+// gate changes.
+func firstByDelegate(t *testing.T) {
+	c := newCertified(t)
+	b := testbed.StartBind(t,
+		"_acme-challenge.gate.test. CNAME gate.acme.test.",
+		"_acme-challenge.team.test. CNAME gate.acme.test.")
+	p := c.withPebble(t, testbed.PebbleConfig{DNS: b.Addr})
+	c.configure(t, `gate.test, "*.team.test"`, issuer(p.Directory, p.TLS), fmt.Sprintf(
+		"dns: {rfc2136: {server: %q, key_name: %s, key_file: %s}, resolvers: [%[1]q], delegate: gate.acme.test}", b.Addr, b.KeyName, b.KeyFile))
+	c.start(t)
+	c.certificate(t, "app.team.test")
+	if strings.Contains(b.Log(), "at '_acme-challenge") || !strings.Contains(b.Log(), "adding an RR at 'gate.acme.test' TXT") {
+		t.Error("the gate changed another name than gate.acme.test")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -18,9 +19,9 @@ type Bind struct {
 	KeyFile string // the secret alone, in base64
 }
 
-// StartBind starts BIND and waits until it answers. The names, of the zone,
-// have the address of the gates.
-func StartBind(t testing.TB, names ...string) *Bind {
+// StartBind starts BIND with records of the zone, "NAME. TYPE VALUE", and waits
+// until it answers.
+func StartBind(t testing.TB, records ...string) *Bind {
 	t.Helper()
 	dir, port := Dir(t), Port()
 	secret := base64.StdEncoding.EncodeToString(random(32))
@@ -29,11 +30,8 @@ func StartBind(t testing.TB, names ...string) *Bind {
 		KeyName: "regate",
 		KeyFile: write(t, filepath.Join(dir, "secret"), secret+"\n"),
 	}
-	zone := "$TTL 1\n@ SOA ns.test. admin.test. 1 3600 600 86400 1\n@ NS ns.test.\n"
-	for _, name := range append(names, "ns.test") {
-		zone += name + ". A " + Address + "\n"
-	}
-	zone = write(t, filepath.Join(dir, "test.zone"), zone)
+	records = append([]string{"$TTL 1", "@ SOA ns.test. admin.test. 1 3600 600 86400 1", "@ NS ns.test.", "ns.test. A 127.0.0.1"}, records...)
+	zone := write(t, filepath.Join(dir, "test.zone"), strings.Join(records, "\n")+"\n")
 	file := write(t, filepath.Join(dir, "named.conf"), fmt.Sprintf(`
 options {
 	directory %q; pid-file none; session-keyfile none; managed-keys-directory %[1]q;
