@@ -11,10 +11,10 @@ import (
 // regate_connections_refused_total and told in the log.
 type Limits struct {
 	// Connections is how many the https listener has at once. An idle one takes
-	// about 45 KiB. Each may need a file descriptor of the system for itself
-	// and one for its connection to a registry; where the system allows less,
-	// there are fewer, and a warning at start. The http listener has an eighth
-	// of them more. Default 8192.
+	// about 45 KiB and a file descriptor, one at work a second descriptor;
+	// where the system has too few for half of them to work, there are fewer
+	// connections, and a warning at start. The http listener has an eighth of
+	// them more. Default 8192.
 	Connections int `yaml:"connections"`
 
 	// PerNetwork is how many of them one network has: a /24 of IPv4, a /64 of

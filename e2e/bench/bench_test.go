@@ -40,10 +40,12 @@ func TestBench(t *testing.T) {
 	t.Run("manifest", b.manifest)
 	t.Run("blob", b.blob)
 	t.Run("upload", b.upload)
+	t.Run("handshakes", b.handshakes)
 	t.Run("token", b.token)
 	t.Run("logins", b.logins)
 	t.Run("memory", b.memory)
 	t.Run("idle", b.idle)
+	t.Run("crowd", b.idleCrowd)
 	t.Run("acme", b.acme)
 	t.Run("flood", b.flood)
 	fmt.Print(b.report.String())
@@ -108,6 +110,11 @@ var certificate = regexp.MustCompile(`cert: (\S+), key: ([^\s}]+)`)
 // startGate starts a gate. Its log is that of production, not the one of the
 // other tests.
 func (b *bench) startGate(t *testing.T) gate {
+	return b.startGateAs(t, func(config string) string { return config })
+}
+
+// startGateAs starts one with a change of its configuration.
+func (b *bench) startGateAs(t *testing.T, change func(string) string) gate {
 	g := testbed.NewGate(t, b.authority)
 	g.Configure(t, fmt.Sprintf(rules, b.sink.addr, hash(t, 5), hash(t, crowdCost), hash(t, 10)))
 	text, err := os.ReadFile(g.File)
@@ -119,7 +126,7 @@ func (b *bench) startGate(t *testing.T) gate {
 		t.Fatalf("no certificate in %s", text)
 	}
 	info := strings.Replace(string(text), "level: debug", "level: info", 1)
-	if err := os.WriteFile(g.File, []byte(info), 0o600); err != nil {
+	if err := os.WriteFile(g.File, []byte(change(info)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g.Start(t)

@@ -65,7 +65,11 @@ http {
 
 // haproxy is Debian's with its defaults, but for connections to the registry
 // that are used again by everybody.
-func (p peer) haproxy(t *testing.T) *server {
+func (p peer) haproxy(t *testing.T) *server { return p.haproxyFor(t, 8192) }
+
+// haproxyFor is one that takes so many connections, even where there are not
+// twice as many file descriptors.
+func (p peer) haproxyFor(t *testing.T, connections int) *server {
 	dir, port := testbed.Dir(t), testbed.Port()
 	both := ""
 	for _, file := range []string{p.cert, p.key} {
@@ -78,7 +82,8 @@ func (p peer) haproxy(t *testing.T) *server {
 	pem := save(t, dir, "server.pem", both)
 	config := fmt.Sprintf(`
 global
-	maxconn 8192
+	maxconn %d
+	no strict-limits
 	log stdout format raw local0 info
 defaults
 	mode http
@@ -94,7 +99,7 @@ frontend gate
 backend registry
 	http-reuse always
 	server one %s
-`, testbed.Host, port, pem, suite, p.upstream)
+`, connections, testbed.Host, port, pem, suite, p.upstream)
 	file := save(t, dir, "haproxy.cfg", config)
 	process := testbed.Start(t, testbed.Command{Program: "haproxy", Args: []string{"-f", file, "-db"}, Dir: dir})
 	return started(t, &server{name: "HAProxy", host: host(port), pid: process.Pid()}, process)

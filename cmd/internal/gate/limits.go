@@ -13,11 +13,11 @@ const (
 )
 
 // fit lowers the limits to what the file descriptors of the process allow, so
-// that admin and control, the state and the connections of those who are let
-// in never lack one. Each connection may need one more, to a registry.
+// that admin and control, the state and registries do not lack one. At most
+// half of the connections are taken to be at work, and to need one more.
 func fit(l configs.Limits, descriptors int) configs.Limits {
 	own := descriptors - spareDescriptors - adminConnections
-	if most := max(1, own*8/17); most < l.Connections { // 2 + 1/8 for each
+	if most := max(1, own*8/13); most < l.Connections { // 1 + 1/2 + 1/8 of http for each
 		l.PerNetwork = max(1, int(int64(l.PerNetwork)*int64(most)/int64(l.Connections)))
 		l.Connections = most
 	}
