@@ -47,7 +47,7 @@ func (m *managed) begin(ctx context.Context, p *plan, host string) error {
 	}
 	err := m.storage.probe(ctx)
 	if err != nil {
-		m.setTrouble(host, stateTrouble(err))
+		m.tell(host, stateTrouble(err))
 	}
 	return err
 }
@@ -66,12 +66,15 @@ func (m *managed) fail(host string, err error) {
 		err = errors.Join(all...)
 	}
 	m.mu.Unlock()
-	t := diagnose(host, err)
-	if !t.Failed() {
-		return // it was called off
+	if t := diagnose(host, err); t.Failed() { // or else it was called off
+		m.pace.miss(host, t.Reason)
+		m.tell(host, t)
 	}
+}
+
+// tell notes and logs why an attempt failed. certmagic makes the next one.
+func (m *managed) tell(host string, t Trouble) {
 	m.setTrouble(host, t)
-	m.pace.miss(host, t.Reason)
 	fields := []zap.Field{zap.String("host", host), zap.String("reason", string(t.Reason)),
 		zap.String("error", t.Detail), zap.String("advice", t.Advice)}
 	if certs := m.shelf.view.Load().certs[host]; len(certs) > 0 && time.Now().Before(certs[0].Leaf.NotAfter) {
