@@ -114,10 +114,19 @@ func TestExecIsKilledWithItsChildren(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a program that hangs: %v", err)
 	}
-	stat, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(read(t, out)), "stat"))
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("its child still runs: %s", stat)
+	stat := filepath.Join("/proc", strings.TrimSpace(read(t, out)), "stat")
+	for deadline := time.Now().Add(10 * time.Second); alive(stat); time.Sleep(5 * time.Millisecond) { // between two looks
+		if time.Now().After(deadline) {
+			t.Fatalf("its child still runs: %s", read(t, stat))
+		}
 	}
+}
+
+// alive reports whether there is a process that runs, and not only its end
+// that nobody has asked for yet.
+func alive(stat string) bool {
+	text, err := os.ReadFile(stat)
+	return err == nil && !strings.Contains(string(text), ") Z ")
 }
 
 func TestExecTakesNoOtherRecords(t *testing.T) {
