@@ -87,8 +87,7 @@ func (m *managed) tell(host string, t Trouble) {
 // obtained puts a certificate on the shelf that certmagic has just stored. For
 // a renewed one there is no event once it is in certmagic's cache.
 func (m *managed) obtained(ctx context.Context, host string, data map[string]any) {
-	m.setTrouble(host, Trouble{})
-	m.pace.forget(host)
+	m.settle(host)
 	cert, err := m.load(ctx, data["certificate_path"].(string), data["private_key_path"].(string))
 	if err != nil {
 		m.log.Warn("new certificate cannot be read back yet", zap.String("host", host), zap.Error(err))
@@ -112,9 +111,12 @@ func (m *managed) load(ctx context.Context, certPath, keyPath string) (*tls.Cert
 	return &cert, err
 }
 
-// put gives host the certificate, and the hosts that host covers.
+// put gives host the certificate, and the hosts that host covers. Another
+// replica may have got it, so an attempt of ours that failed is over too.
 func (m *managed) put(host string, cert *tls.Certificate) {
-	m.shelf.put(host, cert)
+	if m.shelf.put(host, cert) {
+		m.settle(host)
+	}
 	for _, h := range m.plan.Load().covers[host] {
 		m.shelf.put(h, cert)
 	}
@@ -143,10 +145,18 @@ func (m *managed) cached(host string) []certmagic.Certificate {
 	})
 }
 
+// settle is for a host that has what it wants, or that is no host any more.
+func (m *managed) settle(host string) {
+	m.setTrouble(host, Trouble{})
+	m.pace.forget(host)
+}
+
 func (m *managed) setTrouble(host string, t Trouble) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.troubles[host] = t
+	if m.troubles[host] = t; !t.Failed() {
+		delete(m.troubles, host)
+	}
 }
 
 func (m *managed) lastTrouble(host string) Trouble {

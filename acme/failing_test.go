@@ -1,10 +1,15 @@
 package acme
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/caddyserver/certmagic"
 	rfc8555 "github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -145,4 +150,34 @@ func TestPublicCAIsNotAskedTooOften(t *testing.T) {
 	if err := attempt(unreachable); err != nil {
 		t.Errorf("after a reload: %v", err)
 	}
+}
+
+// A breakable issuer can be out of order.
+type breakable struct {
+	issuer
+	broken *atomic.Bool
+}
+
+func (b breakable) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	if b.broken.Load() {
+		return nil, errors.New("out of paper")
+	}
+	return b.issuer.Issue(ctx, csr)
+}
+
+// Another replica may have more luck.
+func TestRenewalByAnotherEndsTheTrouble(t *testing.T) {
+	t.Parallel()
+	host, store := "other.example.com", openStore(t)
+	works := issuer{ca: testRoot(t, host), hosts: []string{host}, lifetime: 3 * time.Second}
+	broken := breakable{works, new(atomic.Bool)}
+	m := newManaged(newShelf(), store, brisk(), zap.NewNop())
+	m.follow(planOf([]certmagic.Issuer{broken}, host))
+	m.start(t.Context())
+	t.Cleanup(m.close)
+	eventually(t, "it has a certificate", func() bool { return !m.shelf.view.Load().pending() })
+	broken.broken.Store(true)
+	eventually(t, "the renewal has failed", func() bool { return m.trouble(host).Failed() })
+	startManaged(t, store, planOf([]certmagic.Issuer{works}, host))
+	eventually(t, "the trouble is over", func() bool { return !m.trouble(host).Failed() })
 }

@@ -157,6 +157,9 @@ func (m *managed) change(p *plan) {
 		}
 		m.orders[host].cancel()
 		delete(m.orders, host)
+		if p.wants[host] == nil {
+			m.settle(host)
+		}
 		for _, key := range m.carried.wants[host].issuerKeys() {
 			again = append(again, certmagic.SubjectIssuer{Subject: host, IssuerKey: key})
 			m.retired[again[len(again)-1]] = true

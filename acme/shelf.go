@@ -71,16 +71,17 @@ func (s *shelf) setHosts(hosts []string) {
 	s.swap(hosts, certs)
 }
 
-// put gives host the certificate, if it is wanted at all.
-func (s *shelf) put(host string, cert *tls.Certificate) {
+// put gives host the certificate, if it is wanted at all, and reports whether
+// it is another one than before.
+func (s *shelf) put(host string, cert *tls.Certificate) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.view.Load()
 	if !slices.Contains(v.hosts, host) {
-		return
+		return false
 	}
 	if have := v.certs[host]; len(have) == 1 && have[0].Leaf.Equal(cert.Leaf) {
-		return
+		return false
 	}
 	certs := maps.Clone(v.certs)
 	if certs == nil {
@@ -88,6 +89,7 @@ func (s *shelf) put(host string, cert *tls.Certificate) {
 	}
 	certs[host] = []*tls.Certificate{cert}
 	s.swap(v.hosts, certs)
+	return true
 }
 
 func (s *shelf) swap(hosts []string, certs map[string][]*tls.Certificate) {
