@@ -3,8 +3,10 @@ package e2e
 import (
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regate/regate/e2e/testbed"
 )
@@ -81,5 +83,54 @@ func TestACMEIssuerChanges(t *testing.T) {
 	})
 	if a, b := former.Orders(), next.Orders(); a != 1 || b != 1 {
 		t.Errorf("%d and %d orders, want one at each CA", a, b)
+	}
+}
+
+// TestACMEReloadEndsAWait has a CA that takes requests and answers none. Who
+// names another CA need not wait until the gate has given the first one up.
+func TestACMEReloadEndsAWait(t *testing.T) {
+	t.Parallel()
+	c := newCertified(t)
+	p := c.withPebble(t, testbed.PebbleConfig{})
+	f, asked := p.Front(t), make(chan struct{}, 100)
+	f.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		asked <- struct{}{}
+		<-r.Context().Done()
+		return true
+	})
+	c.configure(t, testbed.Host, issuer(f.Directory, p.TLS))
+	c.gate.Launch(t)
+	receive(t, asked, "the gate asks the CA")
+	c.reconfigure(t, testbed.Host, issuer(p.Directory, p.TLS))
+	c.certificate(t, testbed.Host)
+}
+
+func receive(t testing.TB, from <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-from:
+	case <-time.After(testbed.Patience):
+		t.Fatalf("not within %v: %s", testbed.Patience, what)
+	}
+}
+
+// TestACMEAccountIsForgotten starts the CA anew, without its accounts. The gate
+// makes another one as soon as it needs it, and serves what it has.
+func TestACMEAccountIsForgotten(t *testing.T) {
+	t.Parallel()
+	c := newCertified(t)
+	p := c.withPebble(t, testbed.PebbleConfig{})
+	ca := issuer(p.Directory, p.TLS)
+	c.configure(t, testbed.Host, ca)
+	c.start(t)
+	kept := c.serial(t, testbed.Host)
+	p.Stop(t)
+	p.Launch(t)
+	c.reconfigure(t, "gate.test, new.test", ca)
+	former := c.gate.CA
+	c.gate.CA = p.Root(t)
+	c.certificate(t, "new.test")
+	if cert, err := c.greetTrusting(testbed.Host, former); err != nil || cert.SerialNumber.String() != kept {
+		t.Errorf("the host that was there has another certificate: %v", err)
 	}
 }

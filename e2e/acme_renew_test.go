@@ -40,7 +40,7 @@ func TestACMERenewal(t *testing.T) {
 
 func renewUnderLoad(t testing.TB) func(*testing.T) {
 	c := newCertified(t)
-	p := c.withPebble(t, testbed.PebbleConfig{Profiles: map[string]time.Duration{"default": time.Minute}})
+	p := c.withPebble(t, testbed.PebbleConfig{Profiles: map[string]time.Duration{"default": time.Minute}, Reuse: 50})
 	c.configure(t, testbed.Host, issuer(p.Directory, p.TLS))
 	c.start(t)
 	return c.renewsTwice(t)
@@ -141,10 +141,20 @@ func renewWithoutCA(t testing.TB) func(*testing.T) {
 	load, first := c.startLoad(t), c.serial(t, testbed.Host)
 	return func(t *testing.T) {
 		within(t, testbed.Patience, "the renewal fails", func() error { return c.complains(testbed.Host, "warn", "ca_down") })
+		c.fails(t, `regate_certificate_failing{host="gate.test",reason="ca_down"} 1`, true)
 		ca.down.Store(false)
 		f.Intercept(nil)
 		within(t, retried, "another certificate", func() error { return c.changed(t, first) })
+		c.fails(t, "regate_certificate_failing{", false)
 		load.end(t)
+	}
+}
+
+// fails looks whether the gauge of renewals that do not work has a line.
+func (c *certified) fails(t testing.TB, line string, want bool) {
+	t.Helper()
+	if got := strings.Contains(read(t, c.gate.Admin+"/metrics", "", 200), line); got != want {
+		t.Errorf("/metrics has %s: %v, want %v", line, got, want)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/regate/regate/e2e/testbed"
 )
@@ -60,11 +59,7 @@ func TestACMEKilledInMidOrder(t *testing.T) {
 	})
 	c.configure(t, testbed.Host, issuer(f.Directory, p.TLS))
 	c.gate.Launch(t)
-	select {
-	case <-asked:
-	case <-time.After(testbed.Patience):
-		t.Fatal("the gate did not get as far as to ask for the certificate")
-	}
+	receive(t, asked, "the gate asks for the certificate")
 	c.kill(t)
 	f.Intercept(nil)
 	c.gate.Launch(t)

@@ -11,14 +11,17 @@ import (
 	"time"
 )
 
-// A Pebble is the CA with which the people of Let's Encrypt test clients. It
-// forgets everything when it ends, its own root as well.
+// A Pebble is the CA with which the people of Let's Encrypt test clients. It may
+// be stopped and launched again, and has then forgotten everything, its own root
+// as well.
 type Pebble struct {
 	*Process
 	Directory string // https://127.0.0.1:PORT/dir
 	TLS       *CA    // who signed the certificate of that address
 
 	addr, management string
+	dir              string
+	cfg              PebbleConfig
 }
 
 // PebbleConfig says how a pebble is set up.
@@ -28,6 +31,7 @@ type PebbleConfig struct {
 	Profiles map[string]time.Duration // by name, how long certificates live; by itself one of 90 days
 	EAB      bool                     // accounts need the key EABKeyID
 	Nonces   int                      // percentage of good nonces that it refuses
+	Reuse    int                      // percentage of orders for which a host need not be proved again
 	Blocked  []string                 // names for which it gives no certificate
 }
 
@@ -40,21 +44,32 @@ const (
 // StartPebble starts a pebble and waits until it answers.
 func StartPebble(t testing.TB, cfg PebbleConfig) *Pebble {
 	t.Helper()
-	dir := Dir(t)
-	p := &Pebble{TLS: NewCA(t), addr: LocalAddr(), management: LocalAddr()}
+	p := &Pebble{TLS: NewCA(t), addr: LocalAddr(), management: LocalAddr(), dir: Dir(t), cfg: cfg}
 	p.Directory = "https://" + p.addr + "/dir"
-	file := write(t, filepath.Join(dir, "pebble.json"), p.config(t, cfg))
-	p.Process = Start(t, Command{
-		Program: "pebble",
-		Args:    []string{"-strict", "-config", file, "-dnsserver", cfg.DNS},
-		Env:     []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT=" + strconv.Itoa(cfg.Nonces)},
-		Dir:     dir,
-	})
-	p.Await(t, func() error { return answers(p.TLS.HTTP(), p.Directory, 200) })
+	write(t, p.file(), p.config(t))
+	p.Launch(t)
 	return p
 }
 
-func (p *Pebble) config(t testing.TB, cfg PebbleConfig) string {
+func (p *Pebble) file() string { return filepath.Join(p.dir, "pebble.json") }
+
+// Launch runs it, the first time or again, and waits until it answers.
+func (p *Pebble) Launch(t testing.TB) {
+	t.Helper()
+	p.Process = Start(t, Command{
+		Program: "pebble",
+		Args:    []string{"-strict", "-config", p.file(), "-dnsserver", p.cfg.DNS},
+		Env: []string{
+			"PEBBLE_VA_NOSLEEP=1",
+			"PEBBLE_AUTHZREUSE=" + strconv.Itoa(p.cfg.Reuse),
+			"PEBBLE_WFE_NONCEREJECT=" + strconv.Itoa(p.cfg.Nonces),
+		},
+		Dir: p.dir,
+	})
+	p.Await(t, func() error { return answers(p.TLS.HTTP(), p.Directory, 200) })
+}
+
+func (p *Pebble) config(t testing.TB) string {
 	t.Helper()
 	cert, key := p.TLS.Issue(t, "127.0.0.1")
 	text, err := json.Marshal(map[string]any{"pebble": map[string]any{
@@ -62,14 +77,14 @@ func (p *Pebble) config(t testing.TB, cfg PebbleConfig) string {
 		"managementListenAddress":        p.management,
 		"certificate":                    cert,
 		"privateKey":                     key,
-		"httpPort":                       cfg.Gate.PlainPort,
-		"tlsPort":                        cfg.Gate.Port,
-		"externalAccountBindingRequired": cfg.EAB,
+		"httpPort":                       p.cfg.Gate.PlainPort,
+		"tlsPort":                        p.cfg.Gate.Port,
+		"externalAccountBindingRequired": p.cfg.EAB,
 		"externalAccountMACKeys":         map[string]string{EABKeyID: EABHMACKey},
-		"domainBlocklist":                cfg.Blocked,
+		"domainBlocklist":                p.cfg.Blocked,
 		"retryAfter":                     map[string]int{"authz": 1, "order": 1},
 		"keyAlgorithm":                   "ecdsa",
-		"profiles":                       cfg.profiles(),
+		"profiles":                       p.cfg.profiles(),
 	}})
 	if err != nil {
 		t.Fatal(err)
