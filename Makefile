@@ -40,7 +40,7 @@ e2e: build install ## the whole gate against real registries and real clients
 tls-audit: build install ## look at the https listener with testssl.sh, as e2e does; a minute
 	cd e2e && go test -count=1 -v -run '^TestTLSAudit$$' .
 
-bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; five minutes on a quiet machine
+bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; eight minutes on a quiet machine
 	go test -run '^$$' -bench . ./authsvc/acl
 	cd e2e && go test -tags bench -count=1 -timeout 20m -v ./bench
 

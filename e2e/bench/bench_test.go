@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(floodEnv) != "" {
 		os.Exit(floodMain())
 	}
+	if os.Getenv(intruderEnv) != "" {
+		os.Exit(intruderMain())
+	}
 	testbed.Main(m)
 }
 
@@ -48,6 +51,7 @@ func TestBench(t *testing.T) {
 	t.Run("crowd", b.idleCrowd)
 	t.Run("acme", b.acme)
 	t.Run("flood", b.flood)
+	t.Run("intruder", b.intruder)
 	fmt.Print(b.report.String())
 }
 
