@@ -162,7 +162,7 @@ func programs(t *testing.T) outside {
 	save(t, filepath.Join(dir, "groups"), "ops: root\nshop: erin carol\n")
 	login, may := documented(t, dir, "/usr/local/bin/apache-login"), documented(t, dir, "/usr/local/bin/may")
 	return outside{
-		config: fmt.Sprintf("  ext_auth: {command: %s, args: [%s]}\n  ext_authz: {command: %s}\n", login, dir, may),
+		config: fmt.Sprintf("  ext_auth: {command: %s, args: [%s], timeout: 30s}\n  ext_authz: {command: %s, timeout: 30s}\n", login, dir, may),
 		fail: func() {
 			must(t, os.Remove(login))
 			save(t, may, "#!/usr/bin/env python3\nraise SystemExit(70)\n")
@@ -193,7 +193,7 @@ func hooks(t *testing.T) outside {
 		return err
 	})
 	return outside{
-		config: fmt.Sprintf("  ext_auth: {url: \"http://%s/login\", token_file: %s}\n  ext_authz: {url: \"http://%s/may\", token_file: %s}\n", addr, token, addr, token),
+		config: fmt.Sprintf("  ext_auth: {url: \"http://%s/login\", token_file: %s, timeout: 30s}\n  ext_authz: {url: \"http://%s/may\", token_file: %s, timeout: 30s}\n", addr, token, addr, token),
 		fail:   func() { p.Stop(t) },
 	}
 }

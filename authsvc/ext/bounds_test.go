@@ -154,7 +154,7 @@ func TestTurns(t *testing.T) {
 			}
 		})
 	}
-	await(t, "five refusals", func() bool { return busy.Load() == 5 })
+	await(t, "two questions and five refusals", func() bool { return now.Load() == turns && busy.Load() == 5 })
 	close(goOn)
 	all.Wait()
 	if good.Load() != turns*queuePerTurn+turns || most.Load() != turns {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
@@ -61,7 +62,7 @@ func TestThousandLoginsAreOneQuestion(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})
 	url, asked := startHook(t, goOn)
-	login := newLogin(t, ext.Backend{URL: url, Concurrency: 1})
+	login := newLogin(t, ext.Backend{URL: url, Concurrency: 1, Timeout: time.Minute})
 	var all sync.WaitGroup
 	var begun atomic.Int64
 	for range 1000 {
@@ -84,7 +85,7 @@ func TestThousandLoginsAreOneQuestion(t *testing.T) {
 func TestThousandLoginsAreOneProcess(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "starts")
-	login := newLogin(t, ext.Backend{Command: "sh", Args: []string{"-c", "echo x >> " + file}})
+	login := newLogin(t, ext.Backend{Command: "sh", Args: []string{"-c", "echo x >> " + file}, Timeout: time.Minute})
 	var all sync.WaitGroup
 	for range 1000 {
 		all.Go(func() {
@@ -104,7 +105,7 @@ func TestHundredJobsAreOneQuestion(t *testing.T) {
 	t.Parallel()
 	goOn := make(chan struct{})
 	url, asked := startHook(t, goOn)
-	rules, err := ext.NewRules(ext.RulesConfig{Backend: ext.Backend{URL: url, Concurrency: 1}}, nil)
+	rules, err := ext.NewRules(ext.RulesConfig{Backend: ext.Backend{URL: url, Concurrency: 1, Timeout: time.Minute}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

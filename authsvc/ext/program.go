@@ -99,7 +99,13 @@ func reapGroup(pid int) {
 	}
 }
 
-func killGroup(pid int) error { return unix.Kill(-pid, unix.SIGKILL) }
+func killGroup(pid int) error {
+	err := unix.Kill(-pid, unix.SIGKILL)
+	if errors.Is(err, unix.ESRCH) {
+		return os.ErrProcessDone // as os/exec wants it
+	}
+	return err
+}
 
 // answer reads the exit status, and what was written if it is 0.
 func (p *program) answer(cmd *exec.Cmd, out *output, err error) (answer, error) {

@@ -36,10 +36,18 @@ var alice = authn.Credentials{Account: "alice", Password: "open sesame"}
 func newUsers(t testing.TB, b Backend) (*Users, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	u, err := NewUsers(UsersConfig{b}, zap.New(core))
+	u, err := NewUsers(UsersConfig{patient(b)}, zap.New(core))
 	must(t, err)
 	t.Cleanup(func() { _ = u.Close() })
 	return u, logs
+}
+
+// patient gives a busy machine time where a test does not say how long.
+func patient(b Backend) Backend {
+	if b.Timeout == 0 {
+		b.Timeout = mostTimeout
+	}
+	return b
 }
 
 func must(t testing.TB, err error) {

@@ -22,6 +22,7 @@ import (
 func newRules(t testing.TB, cfg RulesConfig) (*Rules, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
+	cfg.Backend = patient(cfg.Backend)
 	r, err := NewRules(cfg, zap.New(core))
 	must(t, err)
 	t.Cleanup(func() { _ = r.Close() })
