@@ -10,9 +10,9 @@
 // A handshake never waits: not for storage, not for an issuer. A host that has
 // no certificate yet, or that is none of ours, gets unrecognized_name.
 //
-// The package does not listen, does not look at requests, knows nothing of
-// client certificates, and does not sign tokens; the CA here is another one
-// than the token root. A Manager lives as long as the process: a reload tells
+// The package does not listen, looks at no requests but those of CAs that want
+// to see whether a host leads here, knows nothing of client certificates, and
+// does not sign tokens; the CA here is another one than the token root. A Manager lives as long as the process: a reload tells
 // it the new hosts, and connections notice nothing.
 package acme
 

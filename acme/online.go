@@ -33,7 +33,7 @@ func (m *Manager) readAuthorities(cfg ACME) (*authorities, error) {
 	var l problem.List
 	next, err := readAuthorities(cfg)
 	l.Under("", err)
-	if live := m.authorities.Load(); live != nil && live.sum == next.sum {
+	if live := m.authorities.Load(); live != nil && live.sum == next.sum && err == nil {
 		return live, nil
 	}
 	solvers, err := m.solvers(cfg)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,32 @@ func TestRestartOrdersNothing(t *testing.T) {
 	second := obtain(t, cfg, store, ca)
 	if got := second.serial("restart.example.com"); got != want || len(ca.Orders()) != 2 || ca.Asked("new-account") != 1 {
 		t.Errorf("after a restart: serial %s, want %s; orders %+v; %d accounts", got, want, ca.Orders(), ca.Asked("new-account"))
+	}
+}
+
+// What has expired is better than nothing: some clients are told to take it,
+// and all see what is wrong.
+func TestExpiredCertificateIsServed(t *testing.T) {
+	t.Parallel()
+	ca, store, host := acmestub.New(t), openStore(t), "expired.example.com"
+	ca.Lifetime = 2 * time.Second
+	cfg := online(t, []*acmestub.Server{ca}, host)
+	first := obtain(t, cfg, store, ca)
+	ca.Fail("new-order", 999, acmestub.Problem{Status: 403, Type: "caa", Detail: "forbidden"})
+	expired := func(e *entrance) bool {
+		s := e.Certificates()[0]
+		return time.Now().After(s.NotAfter) && s.Trouble.Failed()
+	}
+	eventually(t, "it has expired", func() bool { return expired(first) })
+	first.Close()
+	second := obtain(t, cfg, store, ca)
+	eventually(t, "it is known after a restart", func() bool { return expired(second) })
+	c, err := dial(t, second.https, &tls.Config{ServerName: host, InsecureSkipVerify: true})
+	if err != nil || time.Now().Before(c.ConnectionState().PeerCertificates[0].NotAfter) {
+		t.Errorf("handshake with what has expired: %v", err)
+	}
+	if _, err := dial(t, second.https, trusting(ca.CAPEM(), host)); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("a client that looks: %v", err)
 	}
 }
 
