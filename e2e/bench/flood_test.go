@@ -28,21 +28,71 @@ const (
 	floodTime = probeTime + 4*time.Second // some to begin, some to spare
 )
 
+// calmly is the most of one core that others may use in a round that counts;
+// patientRounds is how many are tried for each of those.
+const (
+	calmly        = 0.1
+	patientRounds = 3
+)
+
+// A floodRound is the p99 of /v2/ without a flood and with one.
+type floodRound struct{ idle, busy time.Duration }
+
+func (r floodRound) ratio() float64 { return r.busy.Seconds() / r.idle.Seconds() }
+
 // flood is how long others wait while somebody guesses passwords. The probes
 // come at a steady rate whether or not those before them have been answered.
+// Rounds in which somebody else uses the machine say little; if most are such,
+// all count, and the row says so.
 func (b *bench) flood(t *testing.T) {
-	var calm, flooded, ratios []float64
-	for round := range b.rounds {
-		idle := b.probe(t)
-		stop := b.startFlood(t)
-		busy := b.probe(t)
-		sent := stop()
-		t.Logf("round %d: p99 %v idle, %v flooded; flood: %s", round+1, idle, busy, sent)
-		calm, flooded = append(calm, idle.Seconds()*1000), append(flooded, busy.Seconds()*1000)
-		ratios = append(ratios, busy.Seconds()/idle.Seconds())
+	var calm, all []floodRound
+	for len(calm) < b.rounds && len(all) < patientRounds*b.rounds {
+		r, others := b.floodRound(t)
+		all = append(all, r)
+		if others <= calmly {
+			calm = append(calm, r)
+		}
 	}
-	b.row(fmt.Sprintf("p99 of /v2/ at %d wrong logins a second, against the idle one (%d probes a second)", floodRate, probeRate),
-		fmt.Sprintf("%.1f × (%.2f ms, idle %.2f ms)", median(ratios), median(flooded), median(calm)), "≤ 2 ×", median(ratios) <= 2)
+	what := fmt.Sprintf("p99 of /v2/ at %d wrong logins a second, against the idle one (%d probes a second)", floodRate, probeRate)
+	if len(calm)*2 <= b.rounds {
+		calm, what = all, what+"; on a machine that others used"
+	}
+	ratio := median(each(calm, floodRound.ratio))
+	b.row(what, fmt.Sprintf("%.1f × (%.2f ms, idle %.2f ms; %d rounds)", ratio,
+		median(each(calm, func(r floodRound) float64 { return r.busy.Seconds() * 1000 })),
+		median(each(calm, func(r floodRound) float64 { return r.idle.Seconds() * 1000 })), len(calm)), "≤ 2 ×", ratio <= 2)
+	b.helper(t)
+}
+
+func (b *bench) floodRound(t *testing.T) (r floodRound, others float64) {
+	var sent string
+	others = foreign(t, func() {
+		r.idle = b.probe(t)
+		stop := b.startFlood(t)
+		r.busy = b.probe(t)
+		sent = stop()
+	})
+	t.Logf("p99 %v idle, %v flooded, %.1f ×; flood: %s; others used %.0f %% of a core", r.idle, r.busy, r.ratio(), sent, 100*others)
+	return r, others
+}
+
+func each[T, V any](all []T, f func(T) V) []V {
+	values := make([]V, len(all))
+	for i, v := range all {
+		values[i] = f(v)
+	}
+	return values
+}
+
+// helper is what the other process of the gate, which compares passwords, has
+// in memory that is not the program.
+func (b *bench) helper(t *testing.T) {
+	pids := b.gate.family(t)
+	if len(pids) != 2 {
+		t.Fatalf("the gate has the processes %v, want two", pids)
+	}
+	own := (&server{name: "helper", pid: pids[1]}).memory(t, "RssAnon")
+	b.row("memory of the process that compares passwords, beside the program", fmt.Sprintf("%.1f MiB", mebibytes(own)), "< 8 MiB", own < 8*mebibyte)
 }
 
 // probe returns the p99 of small requests at a steady rate. The time of one
