@@ -131,22 +131,26 @@ func TestConnectionLimits(t *testing.T) {
 	if n := strings.Count(s.gate.Log(), "connections refused"); n == 0 || n > 8 {
 		t.Errorf("%d lines tell of more than 100 refusals", n)
 	}
-	plain := func() error { // an eighth: two, and one of a network
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(third)}}).Dial("tcp", strings.TrimPrefix(s.gate.Plain, "http://"))
-		if err != nil {
-			return err
-		}
-		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(testbed.Patience))
-		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", s.gate.Host)
-		_, err = http.ReadResponse(bufio.NewReader(conn), nil)
-		return err
-	}
-	if first, second := plain(), plain(); first != nil || second == nil {
-		t.Errorf("http took %v and %v, want the first alone", first, second)
+	one, two := s.askPlain(t, third), s.askPlain(t, third)
+	if one != nil || two == nil { // an eighth: one of a network
+		t.Errorf("on http: %v and %v, want the second refused", one, two)
 	}
 	_ = second[0].Close()
 	testbed.Await(t, func() error { _, err := s.dialFrom(t, third); return err })
+}
+
+// askPlain asks on the http listener, and stays connected.
+func (s *site) askPlain(t testing.TB, from string) error {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := d.Dial("tcp", strings.TrimPrefix(s.gate.Plain, "http://"))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(testbed.Patience))
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", s.gate.Host)
+	_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+	return err
 }
 
 // TestBalancerIsNoNetwork: everybody comes from there.
