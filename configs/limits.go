@@ -11,7 +11,7 @@ import (
 // regate_connections_refused_total and told in the log.
 type Limits struct {
 	// Connections is how many the https listener has at once. An idle one takes
-	// about 45 KiB and a file descriptor, one at work a second descriptor;
+	// about 45 KiB (70 with HTTP/2) and a file descriptor, one at work another;
 	// where the system has too few for half of them to work, there are fewer
 	// connections, and a warning at start. The http listener has an eighth of
 	// them more. Default 8192.

@@ -17,10 +17,10 @@ const window = 10 * time.Second
 type refusals struct {
 	deps Deps
 
-	mu     sync.Mutex // guards what follows
-	since  map[string]int
-	last   netip.Addr
-	closed bool // the window is: what comes now is told at its end
+	mu    sync.Mutex     // guards what follows
+	since map[string]int // by reason, since the last line
+	last  netip.Addr
+	told  bool // in this window: what comes now is told at its end
 }
 
 func newRefusals(d Deps) refusals {
@@ -44,27 +44,27 @@ func (r *refusals) add(reason string, from netip.Addr) {
 	defer r.mu.Unlock()
 	r.since[reason]++
 	r.last = from
-	if !r.closed {
+	if !r.told {
 		r.tell()
 	}
 }
 
-// tell writes a line, and begins the next window.
+// tell writes a line for each reason.
 func (r *refusals) tell() {
 	for reason, n := range r.since {
 		r.deps.Log.Warn("connections refused",
 			zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last))
 	}
 	clear(r.since)
-	r.closed = true
-	time.AfterFunc(window, r.open)
+	r.told = true
+	time.AfterFunc(window, r.next)
 }
 
-// open ends a window.
-func (r *refusals) open() {
+// next begins a window.
+func (r *refusals) next() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.closed = false
+	r.told = false
 	if len(r.since) > 0 {
 		r.tell()
 	}
