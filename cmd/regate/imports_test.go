@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"authsvc/token":            {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc":                  {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
 	"configs":                  {"..."},
+	"configs/dockerauth":       {"acme", "authsvc/...", "internal/oci"}, // for their Config types
 	"cmd/internal/gate":        {"..."},
 	"cmd/regate":               {"..."},
 	"cmd/regate-standalone":    {"..."},
@@ -61,7 +62,7 @@ var onlyImporter = map[string][]string{
 	"github.com/mholt/acmez/":              {"acme", "acme/client"},
 	"github.com/libdns/":                   {"acme/dns"},
 	"github.com/aws/":                      {"acme/dns"},
-	"gopkg.in/yaml.v3":                     {"configs"},
+	"gopkg.in/yaml.v3":                     {"configs", "configs/dockerauth"},
 	"github.com/fsnotify/":                 {"configs"},
 	"github.com/spf13/cobra":               {"cmd/regate"},
 	"github.com/distribution/distribution": {"cmd/regate-standalone"},

@@ -58,7 +58,7 @@ tokens that docker login needs, checks every request, and streams what it lets t
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		serveCommand(s), checkCommand(s), explainCommand(s), hashCommand(s),
+		serveCommand(s), checkCommand(s), explainCommand(s), hashCommand(s), importCommand(s),
 		reloadCommand(s), rootCommand(s), trustCommand(s), versionCommand(s),
 	)
 	return root

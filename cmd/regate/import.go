@@ -1,0 +1,180 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regate/regate/acme"
+	"github.com/regate/regate/configs/dockerauth"
+)
+
+func importCommand(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "import",
+		Short: "Make a configuration of another program's",
+		Args:  noCommand,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(importDockerAuth(s))
+	return c
+}
+
+func importDockerAuth(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "docker_auth FILE",
+		Short: "Make a configuration of docker_auth's",
+		Long: `docker_auth reads the configuration of docker_auth and prints one for the gate that means the
+same and that regate check accepts as it is. Where docker_auth's file says nothing there is a value
+to try, with a comment. On stderr it says of each line of FILE what became of it:
+
+  as it was    it means here what it meant there
+  changed      it means something else, and why
+  dangerous    it does not do what it seems to
+  not needed   it has no place here
+  not yet      the gate cannot do it yet
+  to fill in   FILE does not say it
+
+A rule that cannot be said here refuses, until somebody has rewritten it. docker_auth's paths are often
+those in a container: call it where the files and programs are that FILE names. Nothing of FILE that
+is a secret is printed, but for the bcrypt hashes of users.
+
+The exit status is 0 if there is a configuration, also if something was left out, and 1 if FILE
+cannot be read.`,
+		Example: `  regate import docker_auth /etc/docker_auth/auth_config.yml > regate.yaml
+  regate import docker_auth auth_config.yml --json 2> report.json > regate.yaml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one file, the configuration of docker_auth")
+			}
+			return nil
+		},
+	}
+	asJSON := c.Flags().Bool("json", false, "print the report as JSON")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		result, err := convert(args[0])
+		if err != nil {
+			return err
+		}
+		if _, err := s.out.Write(result.YAML); err != nil {
+			return err
+		}
+		if *asJSON {
+			enc := json.NewEncoder(s.err)
+			enc.SetIndent("", "  ")
+			return enc.Encode(append(dockerauth.Report{}, result.Report...)) // [] in JSON, not null
+		}
+		printImport(s.err, args[0], result.Report)
+		return nil
+	}
+	return c
+}
+
+// convert reads no more of a file than the conversion takes.
+func convert(path string) (dockerauth.Result, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return dockerauth.Result{}, err
+	}
+	defer f.Close()
+	source, err := io.ReadAll(io.LimitReader(f, dockerauth.MaxSource+1))
+	if err != nil {
+		return dockerauth.Result{}, err
+	}
+	result, err := dockerauth.Convert(filepath.Base(path), source, thisMachine{})
+	var syntax *dockerauth.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return result, fmt.Errorf("%s:%w", path, err)
+	case err != nil:
+		return result, fmt.Errorf("%s: %w", path, err)
+	}
+	return result, nil
+}
+
+// thisMachine is the one that the command runs on.
+type thisMachine struct{}
+
+// Program is dockerauth.Machine's. It looks for programs as the gate does.
+func (thisMachine) Program(command string) error {
+	_, err := exec.LookPath(command)
+	return err
+}
+
+// File is dockerauth.Machine's.
+func (thisMachine) File(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Certificate is dockerauth.Machine's.
+func (thisMachine) Certificate(cert, key string) ([]string, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	hosts := pair.Leaf.DNSNames
+	for _, ip := range pair.Leaf.IPAddresses {
+		hosts = append(hosts, ip.String())
+	}
+	if len(hosts) == 0 {
+		return nil, errors.New("there is no name in it that clients would look at (subjectAltName)")
+	}
+	cfg := acme.Config{Hosts: hosts, Mode: acme.ModeFiles, Files: []acme.KeyPair{{Cert: cert, Key: key}}}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return hosts, acme.Check(cfg)
+}
+
+// printImport writes the report for people: the lines in their order, then how
+// much there is of each kind.
+func printImport(w io.Writer, file string, report dockerauth.Report) {
+	fmt.Fprintf(w, "%s\n", file)
+	count := make(map[dockerauth.Kind]int)
+	for _, f := range report {
+		count[f.Kind]++
+	}
+	for _, f := range report.Folded() {
+		fmt.Fprintf(w, "%9s  %-10s  %s\n", linesOf(f), f.Kind, saying(f))
+	}
+	var summary []string
+	for _, k := range dockerauth.Kinds {
+		if count[k] > 0 {
+			summary = append(summary, strconv.Itoa(count[k])+" "+string(k))
+		}
+	}
+	fmt.Fprintf(w, "\n%s\n", strings.Join(summary, ", "))
+}
+
+func linesOf(f dockerauth.Finding) string {
+	switch {
+	case f.Line == 0:
+		return "-"
+	case f.Last > f.Line:
+		return fmt.Sprintf("%d-%d", f.Line, f.Last)
+	}
+	return strconv.Itoa(f.Line)
+}
+
+func saying(f dockerauth.Finding) string {
+	switch {
+	case f.Msg == "":
+		return f.Path
+	case f.Path == "":
+		return f.Msg
+	}
+	return f.Path + ": " + f.Msg
+}

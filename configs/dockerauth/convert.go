@@ -1,0 +1,180 @@
+package dockerauth
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// A Machine says what is there of what the source names. docker_auth's paths
+// are often those in a container.
+type Machine interface {
+	// Program returns an error if a program cannot be started.
+	Program(command string) error
+	// File returns an error if a file cannot be read.
+	File(path string) error
+	// Certificate returns the hosts that a certificate is for, or an error if
+	// it is of no use.
+	Certificate(cert, key string) (hosts []string, err error)
+}
+
+// A Result is what became of a configuration.
+type Result struct {
+	YAML   []byte // a configuration of the gate, which it takes as it is
+	Report Report // in the order of the source's lines
+}
+
+// ErrForeign says that a file is nothing of docker_auth's.
+var ErrForeign = errors.New("has none of docker_auth's sections (server, token, users, acl, …)")
+
+// sections are those that docker_auth knows, apart from missing.
+var sections = []string{"server", "token", "users", "ext_auth", "ldap_auth", "acl", "ext_authz"}
+
+// missing are the sections that the gate has nothing like yet.
+var missing = []struct{ key, say string }{
+	{"google_auth", "accounts of Google"},
+	{"github_auth", "accounts of GitHub"},
+	{"oidc_auth", "accounts of OpenID Connect"},
+	{"gitlab_auth", "accounts of GitLab"},
+	{"mongo_auth", "accounts in MongoDB"},
+	{"xorm_auth", "accounts in an SQL database"},
+	{"plugin_authn", "Go plugins; ext_auth asks a program or a hook"},
+	{"acl_mongo", "rules in MongoDB"},
+	{"acl_xorm", "rules in an SQL database"},
+	{"plugin_authz", "Go plugins; ext_authz asks a program or a hook"},
+	{"casbin_authz", "Casbin; ext_authz asks a program or a hook"},
+}
+
+// A converter is at work on one source.
+type converter struct {
+	on     Machine
+	report Report
+	root   *section
+	server *section
+	rules  []*rule
+}
+
+// Convert makes a configuration of the gate of docker_auth's. The error is a
+// *SyntaxError, ErrForeign, or says that the source is too large. The name of
+// the source is for the result's first line alone.
+func Convert(name string, source []byte, on Machine) (Result, error) {
+	tree, second, err := parse(source)
+	if err != nil {
+		return Result{}, err
+	}
+	c := &converter{on: on}
+	c.root = newSection(&c.report, "", tree)
+	if !c.known() {
+		return Result{}, ErrForeign
+	}
+	if second > 0 {
+		c.report.add(second, Needless, "", "a second document begins here, which docker_auth does not read")
+	}
+	c.server = c.root.optional("server")
+	c.readRules()
+	p := &page{}
+	p.note("Made of %s by `regate import docker_auth`, which said what to look at.", quoted(name))
+	c.writeEntry(p)
+	c.writeRegistries(p)
+	c.writeAuth(p)
+	c.reportMissing()
+	c.root.rest()
+	return Result{YAML: []byte(p.b.String()), Report: c.report.inOrder()}, nil
+}
+
+func (c *converter) known() bool {
+	return slices.ContainsFunc(c.root.entries, func(e entry) bool {
+		return slices.Contains(sections, e.key) || slices.ContainsFunc(missing, func(m struct{ key, say string }) bool { return m.key == e.key })
+	})
+}
+
+// reportMissing says of each section once that it is not carried over, and
+// nothing of what is in it, where secrets are.
+func (c *converter) reportMissing() {
+	for _, m := range missing {
+		if e, ok := c.root.find(m.key); ok {
+			c.report.add(e.line, Missing, m.key, "is left out: the gate does not know %s yet", m.say)
+		}
+	}
+}
+
+// readRules comes first, because the rules say what else is needed: services
+// and labels.
+func (c *converter) readRules() {
+	e, ok := c.root.find("acl")
+	if !ok {
+		return
+	}
+	if e.val.kind != list {
+		c.root.wrong(e.line, "acl", "a list")
+		return
+	}
+	header, _, _ := c.server.text("real_ip_header")
+	for i, n := range e.val.items {
+		before, path := len(c.report), indexPath("acl", i)
+		r := readRule(&c.report, path, n)
+		if r.Match.IP != nil && header != "" {
+			c.report.add(r.lineOf("ip"), Dangerous, path+".match.ip", "is about your proxy's address, and so about everybody's, until listen.trusted_proxies names the proxy")
+		}
+		if c.report.silent(before) {
+			c.report.kept(n.line, n.last, path)
+		}
+		c.rules = append(c.rules, r)
+	}
+}
+
+func (c *converter) writeAuth(p *page) {
+	p.line("")
+	p.under("auth", func() {
+		c.writeToken(p)
+		users := readUsers(&c.report, c.root)
+		var rest page
+		rest.indent = p.indent
+		others := c.writeExtAuth(&rest)
+		others = c.writeLDAP(&rest) || others
+		p.line("")
+		c.writeUsers(p, users, others)
+		p.b.WriteString(rest.b.String())
+		c.writeRules(p)
+		c.writeExtAuthz(p)
+	})
+}
+
+func (c *converter) writeRules(p *page) {
+	p.line("")
+	if !slices.ContainsFunc(c.rules, func(r *rule) bool { return r.lost == "" }) {
+		p.line("acl: []")
+		return
+	}
+	p.under("acl", func() {
+		for _, r := range c.rules {
+			p.carry(r.comment)
+			switch {
+			case r.refuses:
+				p.note("%s, line %d: refuses until you have rewritten it.", r.path, r.line)
+			case r.lost != "":
+				p.note("%s, line %d, is left out: %s.", r.path, r.line, r.lost)
+				continue
+			}
+			p.line("- %s", r.Rule)
+		}
+	})
+}
+
+// mentioned are the labels whose values rules put into patterns.
+func (c *converter) mentioned() []string {
+	labels := make(map[string]bool)
+	for _, r := range c.rules {
+		for _, t := range r.parts {
+			for _, l := range t.labels {
+				labels[l] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(labels))
+}
+
+func (c *converter) open(path, format string, args ...any) {
+	c.report.add(0, Open, path, "%s", fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,79 @@
+package dockerauth
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Kind says what became of something in the source.
+type Kind string
+
+// The kinds, the most pressing first.
+const (
+	Dangerous Kind = "dangerous"  // does not do what it seems to; whether here as there, the message says
+	Missing   Kind = "not yet"    // the gate cannot do it yet
+	Open      Kind = "to fill in" // the source does not say it
+	Changed   Kind = "changed"    // means something else here
+	Needless  Kind = "not needed" // has no place here
+	Kept      Kind = "as it was"  // means here what it means there
+)
+
+// Kinds are all of them, the most pressing first.
+var Kinds = []Kind{Dangerous, Missing, Open, Changed, Needless, Kept}
+
+// A Finding is what became of something in the source.
+type Finding struct {
+	Line int    `json:"line"` // in the source; 0 if it is about what is not there
+	Last int    `json:"last"` // line, if it is about more than one
+	Kind Kind   `json:"kind"`
+	Path string `json:"path"` // of the key in the source
+	Msg  string `json:"message,omitempty"`
+}
+
+// A Report is what became of everything.
+type Report []Finding
+
+func (r *Report) add(line int, kind Kind, path, format string, args ...any) {
+	*r = append(*r, Finding{Line: line, Last: line, Kind: kind, Path: path, Msg: fmt.Sprintf(format, args...)})
+}
+
+// kept reports what is taken as it is.
+func (r *Report) kept(line, last int, path string) {
+	*r = append(*r, Finding{Line: line, Last: last, Kind: Kept, Path: path})
+}
+
+// silent reports whether nothing was said since there were so many findings.
+func (r *Report) silent(since int) bool { return len(*r) == since }
+
+// inOrder puts the findings in the order of the lines.
+func (r Report) inOrder() Report {
+	slices.SortStableFunc(r, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
+	return r
+}
+
+// Folded is the report with one finding for several in a row that say of what
+// follows each other that it is as it was: "users.a … users.z".
+func (r Report) Folded() Report {
+	var folded Report
+	var first string // path of the first in the row
+	for _, f := range r {
+		last := len(folded) - 1
+		if last >= 0 && f.Kind == Kept && f.Msg == "" && folded[last].Kind == Kept && topmost(f.Path) == topmost(first) {
+			folded[last].Last, folded[last].Path = f.Last, first+" … "+f.Path
+			continue
+		}
+		first = f.Path
+		folded = append(folded, f)
+	}
+	return folded
+}
+
+// topmost is the first key of a path.
+func topmost(path string) string {
+	if i := strings.IndexAny(path, ".["); i >= 0 {
+		return path[:i]
+	}
+	return path
+}

@@ -1,0 +1,186 @@
+package dockerauth
+
+import (
+	"strings"
+
+	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/password"
+)
+
+// locked is a hash that no password has: its salt and its sum are zeros. It is
+// for accounts that exist in docker_auth, and that nobody gets into.
+const locked = "$2y$10$....................................................."
+
+// mostCost is the highest cost that the gate takes.
+const mostCost = 17
+
+// A user is an account of users, for the gate.
+type user struct {
+	static.User
+	name    string
+	labels  []string // in the order of the source
+	comment string   // of the source
+}
+
+// readUsers makes the gate's users of docker_auth's. Of an account that is
+// there twice the last one counts.
+func readUsers(report *Report, root *section) []user {
+	s, ok := root.child("users")
+	if !ok {
+		return nil
+	}
+	var users []user
+	for _, e := range s.entries {
+		if s.used[e.key] {
+			continue
+		}
+		if e, ok = s.find(e.key); !ok {
+			report.add(e.line, Needless, s.key(e.key), "has no value, so that docker_auth knows no such account")
+			continue
+		}
+		before := len(*report)
+		u, ok := readUser(report, s.key(e.key), e)
+		if ok {
+			users = append(users, u)
+		}
+		if report.silent(before) {
+			report.kept(e.line, e.val.last, s.key(e.key))
+		}
+	}
+	return users
+}
+
+func readUser(report *Report, path string, e entry) (u user, ok bool) {
+	s := newSection(report, path, e.val)
+	u = user{name: e.key, comment: strings.TrimSpace(e.comment + "\n" + e.val.comment)}
+	ok = u.readPassword(report, s, e.line)
+	u.readLabels(report, s)
+	s.rest()
+	if !sayable(u.name) {
+		report.add(e.line, Changed, path, "is left out: ${env:…} can stand in secrets only")
+		return u, false
+	}
+	return u, ok
+}
+
+// readPassword never repeats what may be the password itself.
+func (u *user) readPassword(report *Report, s *section, line int) (ok bool) {
+	hash, at, given := s.text("password")
+	path := s.key("password")
+	switch fixed := repaired(hash); {
+	case u.name == "" && given:
+		report.add(at, Changed, s.path, `is left out: "" is whoever does not log in, and has no password`)
+		return false
+	case u.name == "":
+	case !given:
+		u.AnyPassword = true
+		report.add(line, Dangerous, s.path, "has no password, so anybody who says this name gets in; the same here with any_password: true, but for those who give no password at all")
+	case password.Valid(hash) && password.Cost(hash) <= mostCost:
+		u.Password = hash
+	case password.Valid(fixed) && password.Cost(fixed) <= mostCost:
+		u.Password = fixed
+		report.add(at, Changed, path, "is written as %s, which docker_auth takes it for", fixed[:4])
+	case password.Valid(fixed):
+		u.Password = locked
+		report.add(at, Changed, path, "has cost %d, which keeps a core busy for minutes at each login; nobody gets in until you have put another hash here, made with `regate hash`", password.Cost(fixed))
+	default:
+		u.Password = locked
+		report.add(at, Dangerous, path, "is no bcrypt hash, so nobody gets in, here as there; put one here, made with `regate hash`")
+	}
+	return true
+}
+
+// repaired is a hash as the gate wants it: Go's bcrypt, and with it
+// docker_auth, does not look at the letter of the version.
+func repaired(hash string) string {
+	for _, odd := range []string{"$2x$", "$2$"} {
+		if rest, ok := strings.CutPrefix(hash, odd); ok {
+			return "$2y$" + rest
+		}
+	}
+	return hash
+}
+
+func (u *user) readLabels(report *Report, s *section) {
+	labels, ok := s.child("labels")
+	if !ok {
+		return
+	}
+	for _, e := range labels.entries {
+		if labels.used[e.key] {
+			continue
+		}
+		values, line, ok := labels.texts(e.key)
+		if !ok {
+			continue
+		}
+		u.addLabel(report, labels.key(e.key), line, e.key, values)
+	}
+}
+
+func (u *user) addLabel(report *Report, path string, line int, name string, values []string) {
+	if name == "" || !sayable(name) || !sayable(strings.Join(values, "\n")) {
+		report.add(line, Changed, path, "is left out: a label needs a name, and ${env:…} can stand in secrets only")
+		return
+	}
+	for _, v := range values {
+		switch {
+		case strings.ContainsAny(v, `[]\`) || strings.HasPrefix(v, "/") || strings.HasSuffix(v, "/"):
+			report.add(line, Changed, path, "%q is a glob of its own, or a text, in a rule that has ${labels:%s}; docker_auth puts it into the rule's text, of which it may change the meaning", v, name)
+		case strings.ContainsAny(v, "*?"):
+			report.add(line, Dangerous, path, "%q is a wildcard in the glob of a rule that has ${labels:%s}, here as there", v, name)
+		}
+	}
+	if u.Labels == nil {
+		u.Labels = make(map[string][]string)
+	}
+	u.Labels[name], u.labels = values, append(u.labels, name)
+}
+
+// write writes the account. The anonymous without labels is {}.
+func (u *user) write(p *page) {
+	p.carry(u.comment)
+	key := quoted(u.name)
+	if len(u.labels) == 0 {
+		p.line("%s: {%s}", key, u.credential())
+		return
+	}
+	p.under(key, func() {
+		if c := u.credential(); c != "" {
+			p.line("%s", c)
+		}
+		p.under("labels", func() {
+			for _, name := range u.labels {
+				p.line("%s: %s", quoted(name), quotedAll(u.Labels[name]))
+			}
+		})
+	})
+}
+
+func (u *user) credential() string {
+	switch {
+	case u.AnyPassword:
+		return "any_password: true"
+	case u.Password != "":
+		return "password: " + quoted(u.Password)
+	}
+	return ""
+}
+
+// writeUsers writes the accounts. Where there is nobody at all, somebody must
+// be there whom nobody can log in as.
+func (c *converter) writeUsers(p *page, users []user, others bool) {
+	if len(users) == 0 && others {
+		return
+	}
+	p.under("users", func() {
+		if len(users) == 0 {
+			p.note("There has to be an account. Nobody can log in with this one: put yours in its place.")
+			p.line("%s: {password: %s}", quoted("nobody"), quoted(locked))
+			c.open("users", "there is no account that the gate could take; add one with a password from `regate hash`")
+		}
+		for _, u := range users {
+			u.write(p)
+		}
+	})
+}
