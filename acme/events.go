@@ -2,12 +2,9 @@ package acme
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"slices"
 	"time"
 
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
 
@@ -93,56 +90,9 @@ func (m *managed) obtained(ctx context.Context, host string, data map[string]any
 		m.log.Warn("new certificate cannot be read back yet", zap.String("host", host), zap.Error(err))
 		return
 	}
-	m.put(host, cert)
+	m.place(host, cert)
 	m.log.Info("certificate obtained", zap.String("host", host), zap.Any("renewal", data["renewal"]),
 		zap.Any("issuer", data["issuer"]), zap.Time("not_after", cert.Leaf.NotAfter))
-}
-
-func (m *managed) load(ctx context.Context, certPath, keyPath string) (*tls.Certificate, error) {
-	certPEM, err := m.storage.Load(ctx, certPath)
-	if err != nil {
-		return nil, err
-	}
-	keyPEM, err := m.storage.Load(ctx, keyPath)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	return &cert, err
-}
-
-// put gives host the certificate, and the hosts that host covers. Another
-// replica may have got it, so an attempt of ours that failed is over too.
-func (m *managed) put(host string, cert *tls.Certificate) {
-	if m.shelf.put(host, cert) {
-		m.settle(host)
-	}
-	for _, h := range m.plan.Load().covers[host] {
-		m.shelf.put(h, cert)
-	}
-}
-
-// collect puts on the shelf what certmagic has in its cache for hosts, such as
-// what another replica renewed.
-func (m *managed) collect(hosts []string) {
-	for _, host := range hosts {
-		var best *tls.Certificate
-		for _, c := range m.cached(host) {
-			if best == nil || c.Leaf.NotAfter.After(best.Leaf.NotAfter) {
-				best = &c.Certificate
-			}
-		}
-		if best != nil {
-			m.put(host, best)
-		}
-	}
-}
-
-// cached are host's own certificates in certmagic's cache.
-func (m *managed) cached(host string) []certmagic.Certificate {
-	return slices.DeleteFunc(m.cache.AllMatchingCertificates(host), func(c certmagic.Certificate) bool {
-		return !slices.Contains(c.Names, host)
-	})
 }
 
 // settle is for a host that has what it wants, or that is no host any more.

@@ -59,3 +59,14 @@ func FuzzMatchHost(f *testing.F) {
 		}
 	})
 }
+
+func TestHostOnly(t *testing.T) {
+	for header, want := range map[string]string{
+		"a.example.com": "a.example.com", "A.example.com:80": "a.example.com", "192.0.2.7": "192.0.2.7", "192.0.2.7:80": "192.0.2.7",
+		"[2001:DB8::7]": "2001:db8::7", "[2001:db8:0::7]:80": "2001:db8::7", "": "", ":80": "", "[": "",
+	} {
+		if got := hostOnly(header); got != want {
+			t.Errorf("hostOnly(%q) = %q, want %q", header, got, want)
+		}
+	}
+}

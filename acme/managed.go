@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,6 +42,9 @@ type managed struct {
 	orders  map[string]order
 	retired map[certmagic.SubjectIssuer]bool // that former plans had, and this one has not
 
+	placing sync.Mutex                   // while a certificate is put on the shelf
+	fresh   map[string]*x509.Certificate // by host: obtained, and perhaps not in certmagic's cache yet; needs placing
+
 	mu       sync.Mutex
 	down     bool               // it was said that the state cannot be asked
 	misses   map[string][]error // by host: of each issuer that was asked in this attempt
@@ -58,7 +62,7 @@ func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *
 		shelf: s, storage: newStorage(store, every.storage, log), every: every, pace: newPace(every.pause), log: log,
 		kick: make(chan struct{}, 1), carried: newPlan(nil, nil, false),
 		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{},
-		misses: map[string][]error{}, troubles: map[string]Trouble{},
+		misses: map[string][]error{}, troubles: map[string]Trouble{}, fresh: map[string]*x509.Certificate{},
 	}
 }
 
@@ -157,6 +161,7 @@ func (m *managed) change(p *plan) {
 		}
 		m.orders[host].cancel()
 		delete(m.orders, host)
+		m.unplace(host)
 		if p.wants[host] == nil {
 			m.settle(host)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"strings"
 	"testing"
@@ -281,6 +282,24 @@ func TestLastWordsOfAFormerPlan(t *testing.T) {
 	m.shelf.put(host, &tls.Certificate{Leaf: ca.cert})
 	if _, served := m.shelf.view.Load().certs[host]; served {
 		t.Error("a host that went is back on the shelf")
+	}
+}
+
+// certmagic tells of a certificate before it has it in its cache.
+func TestRenewedCertificateStaysOnTheShelf(t *testing.T) {
+	t.Parallel()
+	host, ca := "swept.example.com", testRoot(t, "swept.example.com")
+	m := startManaged(t, openStore(t), internalPlan(ca, internal(host).withDefaults()))
+	eventually(t, "it is there", func() bool { return len(m.cached(host)) == 1 })
+	block, _ := pem.Decode(pemOf(t, ca, time.Now().Add(2*time.Hour)))
+	next, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.place(host, &tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: ca.key, Leaf: next})
+	m.collect([]string{host})
+	if got := m.shelf.view.Load().certs[host][0].Leaf; !got.Equal(next) {
+		t.Error("the former certificate is back")
 	}
 }
 

@@ -38,7 +38,8 @@ func TestP10ReplacedAlready(t *testing.T) {
 			}
 			second := e.serial(host)
 			eventually(t, "and the next one says again what it replaces", func() bool {
-				return e.serial(host) != second && strings.Contains(ca.Orders()[2].Replaces, ".")
+				o := ca.Orders()
+				return e.serial(host) != second && len(o) > 2 && strings.Contains(o[2].Replaces, ".")
 			})
 		})
 	}
