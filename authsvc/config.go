@@ -2,6 +2,7 @@ package authsvc
 
 import (
 	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/token"
@@ -23,6 +24,9 @@ type Config struct {
 	// ExtAuth is a program or a hook that is asked about accounts which are not
 	// among Users.
 	ExtAuth *ext.UsersConfig `yaml:"ext_auth"`
+	// LDAPAuth are directories that are asked about accounts which nobody before
+	// knows.
+	LDAPAuth ldap.Configs `yaml:"ldap_auth"`
 	// ACL are the rules; the first that matches decides, and without one
 	// nothing is granted.
 	ACL acl.Config `yaml:"acl"`
@@ -38,6 +42,7 @@ func (c Config) Validate() error {
 	if c.ExtAuth != nil {
 		l.Under("ext_auth", c.ExtAuth.Validate())
 	}
+	l.Under("ldap_auth", c.LDAPAuth.Validate())
 	l.Under("acl", c.ACL.Validate())
 	if c.ExtAuthz != nil {
 		l.Under("ext_authz", c.ExtAuthz.Validate())
@@ -47,7 +52,7 @@ func (c Config) Validate() error {
 
 // KnowsAnybody reports whether there is a place where accounts could be.
 func (c Config) KnowsAnybody() bool {
-	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil
+	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0
 }
 
 // GrantsAnything reports whether there is a place where rules could be.

@@ -21,6 +21,7 @@ type decoder struct {
 var (
 	secretType = reflect.TypeFor[authn.Secret]()
 	textType   = reflect.TypeFor[encoding.TextUnmarshaler]()
+	singleType = reflect.TypeFor[interface{ SingleOrList() }]() // a list of mappings that may be one
 )
 
 // value reads n into v, which can be set.
@@ -39,6 +40,8 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 		d.secret(n, v, path)
 	case n.kind == scalar && strings.Contains(n.text, envMark):
 		d.bad.addf(n.line, path, envElsewhere)
+	case n.kind == mapping && t.Implements(singleType):
+		d.list(&node{kind: list, line: n.line, items: []*node{n}}, v, path)
 	case n.kind == scalar && isText(t):
 		d.unmarshalText(n, v, path)
 	default:
@@ -111,7 +114,12 @@ func (d *decoder) table(n *node, v reflect.Value, path string) {
 
 func (d *decoder) list(n *node, v reflect.Value, path string) {
 	v.Set(reflect.MakeSlice(v.Type(), len(n.items), len(n.items)))
+	single := v.Type().Implements(singleType) && len(n.items) == 1
 	for i, item := range n.items {
-		d.value(item, v.Index(i), indexPath(path, i))
+		below := indexPath(path, i)
+		if single {
+			below = path
+		}
+		d.value(item, v.Index(i), below)
 	}
 }

@@ -23,6 +23,9 @@ func locate(root *node, path string) int {
 func step(n *node, path string) (next *node, line int, rest string, ok bool) {
 	if n.kind == list {
 		i, rest, ok := index(path)
+		if !ok && len(n.items) == 1 { // which may be written without brackets
+			i, rest, ok = 0, path, true
+		}
 		if !ok || i >= len(n.items) {
 			return nil, 0, "", false
 		}

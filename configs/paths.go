@@ -51,5 +51,5 @@ func namesFile(key string) bool {
 	if key == "root_file" {
 		return false
 	}
-	return slices.Contains([]string{"file", "cert", "key", "ca", "roots"}, key[strings.LastIndexByte(key, '_')+1:])
+	return slices.Contains([]string{"file", "cert", "certificate", "key", "ca", "roots"}, key[strings.LastIndexByte(key, '_')+1:])
 }

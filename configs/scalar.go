@@ -83,6 +83,8 @@ func expected(t reflect.Type) string {
 		return "a duration such as 30s"
 	case isText(t) && t.Kind() == reflect.Struct && len(fieldsOf(t).names) > 0:
 		return "a word or a mapping"
+	case t.Implements(singleType):
+		return "a mapping, or a list of them"
 	case isText(t):
 		return "a single value"
 	case t.Kind() == reflect.String:

@@ -44,7 +44,6 @@ var hints = []hint{
 	{"github_auth", "acl", notYet},
 	{"oidc_auth", "acl", notYet},
 	{"gitlab_auth", "acl", notYet},
-	{"ldap_auth", "acl", notYet},
 	{"mongo_auth", "acl", notYet},
 	{"xorm_auth", "acl", notYet},
 	{"plugin_authn", "acl", notYet},

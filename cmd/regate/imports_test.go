@@ -16,37 +16,39 @@ const module = "github.com/regate/regate/"
 // mayImport is the picture of the module: which of our packages each package
 // may import. Everybody may import those in everywhere.
 var mayImport = map[string][]string{
-	"internal/oci":             {},
-	"internal/state":           {},
-	"internal/state/local":     {"internal/state"},
-	"internal/state/statetest": {"internal/state"},
-	"internal/keyring":         {"internal/state"},
-	"internal/edge":            {"internal/oci"},
-	"internal/metrics":         {},
-	"internal/connlimit":       {},
-	"internal/h2guard":         {},
-	"internal/cache":           {},
-	"internal/problem":         {},
-	"internal/trust":           {},
-	"proxy/upstream":           {"internal/oci", "authsvc/authn"}, // authn for Secret alone
-	"proxy":                    {"internal/oci", "internal/edge", "proxy/upstream"},
-	"acme":                     {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
-	"acme/acmestub":            {},                                                                  // for tests
-	"acme/client":              {},
-	"acme/dns":                 {},
-	"authsvc/authn":            {},
-	"authsvc/password":         {"authsvc/authn"},
-	"authsvc/authn/static":     {"authsvc/authn", "authsvc/password"},
-	"authsvc/authn/htpasswd":   {"authsvc/authn", "authsvc/password"},
-	"authsvc/acl":              {"authsvc/authn", "internal/oci"},
-	"authsvc/ext":              {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
-	"authsvc/token":            {"internal/oci", "internal/state", "internal/keyring"},
-	"authsvc":                  {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
-	"configs":                  {"..."},
-	"configs/dockerauth":       {"acme", "authsvc/...", "internal/oci"}, // for their Config types
-	"cmd/internal/gate":        {"..."},
-	"cmd/regate":               {"..."},
-	"cmd/regate-standalone":    {"..."},
+	"internal/oci":                {},
+	"internal/state":              {},
+	"internal/state/local":        {"internal/state"},
+	"internal/state/statetest":    {"internal/state"},
+	"internal/keyring":            {"internal/state"},
+	"internal/edge":               {"internal/oci"},
+	"internal/metrics":            {},
+	"internal/connlimit":          {},
+	"internal/h2guard":            {},
+	"internal/cache":              {},
+	"internal/problem":            {},
+	"internal/trust":              {},
+	"proxy/upstream":              {"internal/oci", "authsvc/authn"}, // authn for Secret alone
+	"proxy":                       {"internal/oci", "internal/edge", "proxy/upstream"},
+	"acme":                        {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
+	"acme/acmestub":               {},                                                                  // for tests
+	"acme/client":                 {},
+	"acme/dns":                    {},
+	"authsvc/authn":               {},
+	"authsvc/password":            {"authsvc/authn"},
+	"authsvc/authn/static":        {"authsvc/authn", "authsvc/password"},
+	"authsvc/authn/ldap":          {"authsvc/authn"},
+	"authsvc/authn/ldap/ldaptest": {}, // for tests
+	"authsvc/authn/htpasswd":      {"authsvc/authn", "authsvc/password"},
+	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
+	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
+	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
+	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
+	"configs":                     {"..."},
+	"configs/dockerauth":          {"acme", "authsvc/...", "internal/oci"}, // for their Config types
+	"cmd/internal/gate":           {"..."},
+	"cmd/regate":                  {"..."},
+	"cmd/regate-standalone":       {"..."},
 }
 
 var everywhere = []string{"internal/metrics", "internal/cache", "internal/problem"}
@@ -57,6 +59,8 @@ var onlyImporter = map[string][]string{
 	"github.com/maypok86/otter/":           {"internal/cache"},
 	"go.etcd.io/bbolt":                     {"internal/state/local"},
 	"golang.org/x/crypto/bcrypt":           {"authsvc/password"},
+	"github.com/go-ldap/":                  {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
+	"github.com/go-asn1-ber/":              {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/golang-jwt/":               {"authsvc/token"},
 	"github.com/caddyserver/certmagic":     {"acme", "acme/client"},
 	"github.com/mholt/acmez/":              {"acme", "acme/client"},

@@ -31,6 +31,7 @@ func (p *process) login(g *generation) (*authsvc.Login, error) {
 		m.addUsers,
 		m.addHtpasswd,
 		m.addExt,
+		m.addLDAP,
 	} {
 		if err := add(g.file.Auth); err != nil {
 			return nil, err
@@ -71,6 +72,17 @@ func (m *chainMaker) addExt(c authsvc.Config) error {
 	return nil
 }
 
+func (m *chainMaker) addLDAP(c authsvc.Config) error {
+	all, err := c.LDAPAuth.Open(m.log)
+	if err != nil {
+		return m.file.Explain("auth.ldap_auth", err)
+	}
+	for _, directory := range all {
+		m.chain = append(m.chain, directory)
+	}
+	return nil
+}
+
 // knownLogins is the live generation's cache of good passwords if the accounts
 // are the same, and a new one if not. A reload would otherwise have everybody
 // compared anew at once.
@@ -84,6 +96,6 @@ func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity
 // sameAccounts compares what the chain is made of.
 func sameAccounts(was, is *configs.File) bool {
 	a, b := was.Auth, is.Auth
-	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) &&
+	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) && reflect.DeepEqual(a.LDAPAuth, b.LDAPAuth) &&
 		a.HtpasswdFile == b.HtpasswdFile && was.Seen()[a.HtpasswdFile] == is.Seen()[b.HtpasswdFile]
 }

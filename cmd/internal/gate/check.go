@@ -29,6 +29,8 @@ func Check(file *configs.File) error {
 		_, err := ext.NewUsers(*cfg, nil)
 		l.Under("auth.ext_auth", err)
 	}
+	_, err := file.Auth.LDAPAuth.Open(nil)
+	l.Under("auth.ldap_auth", err)
 	if cfg := file.Auth.ExtAuthz; cfg != nil {
 		_, err := ext.NewRules(*cfg, nil)
 		l.Under("auth.ext_authz", err)

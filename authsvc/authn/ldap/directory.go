@@ -1,0 +1,216 @@
+package ldap
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/problem"
+)
+
+// A Directory is the authenticator of the accounts in a directory.
+type Directory struct {
+	cfg      Config
+	password authn.Secret // of BindDN
+	names    []string     // attributes that the filter compares with the account
+	wanted   []string     // attributes of an account that are read
+	patterns map[string]bool
+	service  *pool // of connections that are bound as BindDN
+	users    *pool // of connections that are bound as whoever logged in last
+}
+
+// New returns the authenticator that cfg, which is valid, describes. It reads
+// files and connects to nothing. What is wrong with a file is a problem.List.
+func New(cfg Config, log *zap.Logger) (*Directory, error) {
+	if log == nil {
+		log = zap.NewNop()
+	}
+	cfg = cfg.withDefaults()
+	d := &Directory{cfg: cfg, names: accountAttributes(cfg.Filter), patterns: make(map[string]bool)}
+	for _, name := range cfg.LabelPatterns {
+		d.patterns[name] = true
+	}
+	d.wanted = d.attributes()
+	var wrong problem.List
+	var err error
+	if d.password, err = passwordIn(cfg); err != nil {
+		wrong.Under("bind_password_file", err)
+	}
+	roots, err := rootsIn(cfg.CACertificate)
+	wrong.Under("ca_certificate", err)
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	servers := cfg.servers(roots, log.Named("ldap"))
+	d.service = newPool(cfg, servers, d.bindService)
+	d.users = newPool(cfg, servers, func(context.Context, *conn) error { return nil })
+	return d, nil
+}
+
+// passwordIn reads the password of BindDN, without the white space that
+// editors leave at its end. Other than docker_auth's, it is read once: when it
+// changes, there is another generation.
+func passwordIn(cfg Config) (authn.Secret, error) {
+	if cfg.BindPasswordFile == "" || cfg.InitialBindAsUser {
+		return "", nil
+	}
+	text, err := os.ReadFile(cfg.BindPasswordFile)
+	if err != nil {
+		return "", err
+	}
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return "", fmt.Errorf("%s is empty", cfg.BindPasswordFile)
+	}
+	return authn.Secret(text), nil
+}
+
+func rootsIn(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // those of the system
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return roots, nil
+}
+
+func (c Config) servers(roots *x509.CertPool, log *zap.Logger) (all []*server) {
+	for _, addr := range c.Addrs {
+		s := &server{addr: addr, mode: c.tlsOf(addr), connect: c.ConnectTimeout, timeout: c.Timeout, log: log}
+		if s.mode != tlsNone {
+			host, _, _ := net.SplitHostPort(addr)
+			s.tls = &tls.Config{
+				ServerName:         host,
+				RootCAs:            roots,
+				InsecureSkipVerify: c.InsecureTLSSkipVerify, //nolint:gosec // as the operator says, and was warned of
+				MinVersion:         tls.VersionTLS12,
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// Close ends idle connections. Logins that are under way go on.
+func (d *Directory) Close() error {
+	d.service.close()
+	d.users.close()
+	return nil
+}
+
+// Authenticate is authn.Authenticator's. The anonymous is not known here, and
+// nor is whoever shows no password.
+func (d *Directory) Authenticate(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+	if c.Account == authn.Anonymous || c.Password == "" {
+		return authn.Identity{}, authn.ErrUnknownUser
+	}
+	login := d.asService
+	if d.cfg.InitialBindAsUser {
+		login = d.asUser
+	}
+	id, err := login(ctx, c)
+	if err != nil {
+		return authn.Identity{}, d.explained(err)
+	}
+	return id, nil
+}
+
+// asService looks for the account as BindDN, and compares the password by
+// binding as what it found, on another connection.
+func (d *Directory) asService(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+	var found entry
+	err := d.service.do(ctx, func(ctx context.Context, k *conn) (err error) {
+		found, err = d.account(ctx, k, c.Account)
+		return err
+	})
+	if err != nil {
+		return authn.Identity{}, err
+	}
+	err = d.users.do(ctx, func(ctx context.Context, k *conn) error { return k.login(ctx, found.dn, c.Password) })
+	if err != nil {
+		return authn.Identity{}, err
+	}
+	return d.identity(ctx, d.service, identified{c.Account, found})
+}
+
+// asUser does all of it as the user itself. That it binds twice is no waste:
+// what BindDN says and what the filter finds could be two people.
+func (d *Directory) asUser(ctx context.Context, c authn.Credentials) (id authn.Identity, err error) {
+	err = d.users.do(ctx, func(ctx context.Context, k *conn) error {
+		if err := k.login(ctx, inName(d.cfg.BindDN, c.Account), c.Password); err != nil {
+			return err
+		}
+		found, err := d.account(ctx, k, c.Account)
+		if err != nil {
+			return err
+		}
+		if err := k.login(ctx, found.dn, c.Password); err != nil {
+			return err
+		}
+		id, err = d.identityOn(ctx, k, identified{c.Account, found})
+		return err
+	})
+	return id, err
+}
+
+// Find is authn.Finder's. An account that the directory says is disabled is
+// gone. With initial_bind_as_user nobody can be found without a password.
+func (d *Directory) Find(ctx context.Context, account string) (authn.Identity, error) {
+	switch {
+	case account == authn.Anonymous:
+		return authn.Identity{}, authn.ErrUnknownUser
+	case d.cfg.InitialBindAsUser:
+		return authn.Identity{}, d.explained(errAsUser)
+	}
+	var id authn.Identity
+	err := d.service.do(ctx, func(ctx context.Context, k *conn) error {
+		found, err := d.account(ctx, k, account)
+		if err != nil {
+			return err
+		}
+		if why := found.disabled(); why != "" {
+			return fmt.Errorf("%w: %s", authn.ErrUnknownUser, why)
+		}
+		id, err = d.identityOn(ctx, k, identified{account, found})
+		return err
+	})
+	if err != nil {
+		return authn.Identity{}, d.explained(err)
+	}
+	return id, nil
+}
+
+var errAsUser = errors.New("with initial_bind_as_user nobody can be looked up without their password")
+
+// explained says which directory an error is about.
+func (d *Directory) explained(err error) error {
+	if err == authn.ErrUnknownUser { //nolint:errorlint // which needs no explanation
+		return err
+	}
+	return fmt.Errorf("ldap_auth %s: %w", strings.Join(d.cfg.Addrs, ", "), err)
+}
+
+// bindService makes a connection ready for d.service.
+func (d *Directory) bindService(ctx context.Context, k *conn) error {
+	if d.cfg.BindDN == "" {
+		return nil
+	}
+	if _, err := k.bind(ctx, d.cfg.BindDN, d.password); err != nil {
+		return fmt.Errorf("bind as bind_dn: %w", err)
+	}
+	return nil
+}
