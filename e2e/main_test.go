@@ -1,4 +1,4 @@
-// Package e2e runs the built gate against real registries and real clients.
+// Package e2e runs the built gate against real registries, clients and CAs.
 //
 // Every test starts what it needs through testbed, drives it through client,
 // and asserts what the client printed, what the registry saw, and what the gate

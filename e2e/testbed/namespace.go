@@ -1,6 +1,6 @@
 // Package testbed starts the real things that the end-to-end tests need: the
 // built gate, registries of both generations, the engines of docker and
-// containerd, a certificate authority.
+// containerd, a certificate authority, and for ACME pebble, step-ca and BIND.
 //
 // In goes a testing.TB, out come running processes with an address; they end
 // when the test does. It imports nothing of the gate: binaries are run, files
