@@ -3,28 +3,35 @@ package authsvc
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/token"
+	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
 
-// A Door lets requests in that show a token of ours. Basic credentials and
-// client certificates will be shown to it as well; today they open nothing.
-type Door struct{ tokens *token.Verifier }
+// A Door lets requests in that show a token of ours, or whose sender logs in
+// with the request itself: that is granted what a token for just this request
+// would grant, by the same accounts, the same memory of good passwords and the
+// same rules.
+type Door struct {
+	tokens *token.Verifier
+	logins *Service
+}
 
-// NewDoor makes a Door that opens for what tokens verifies.
-func NewDoor(tokens *token.Verifier) *Door { return &Door{tokens} }
+// NewDoor makes a Door that opens for what tokens verifies and for whom logins
+// knows.
+func NewDoor(tokens *token.Verifier, logins *Service) *Door { return &Door{tokens, logins} }
 
-// Authorize returns the grant behind what was shown, if it covers needs. Its
-// error is an *oci.Refusal: without a reason if nothing was shown that the
-// gate understands, invalid_token, or insufficient_scope.
-func (d *Door) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
-	scheme, bearer, _ := strings.Cut(shown.Authorization.Reveal(), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: "authentication required"}
-	}
-	grant, err := d.tokens.Verify(bearer)
+// Authorize returns the grant behind what was shown, if it covers needs. Whom
+// it turns away gets an *oci.Refusal: without a reason if nobody was let in by
+// what was shown, invalid_token, or insufficient_scope. Any other error means
+// that it could not tell.
+func (d *Door) Authorize(ctx context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
+	grant, err := d.enter(ctx, shown, needs)
 	if err != nil {
 		return oci.Grant{}, err
 	}
@@ -32,6 +39,66 @@ func (d *Door) Authorize(_ context.Context, shown oci.Shown, needs []oci.Access)
 		return grant, &oci.Refusal{Reason: oci.InsufficientScope, Msg: lacking(grant, needs)}
 	}
 	return grant, nil
+}
+
+func (d *Door) enter(ctx context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
+	scheme, bearer, _ := strings.Cut(shown.Authorization.Reveal(), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return d.tokens.Verify(bearer)
+	}
+	cred, err := direct(shown)
+	switch {
+	case err != nil:
+		return oci.Grant{}, challenged(err)
+	case cred.Anonymous():
+		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: needsToken}
+	}
+	return d.login(ctx, cred, needs)
+}
+
+// needsToken is what the anonymous are told. They get tokens as well, if there
+// is such an account: that is how docker learns whom to ask.
+const needsToken = "authentication required"
+
+// direct returns the credentials of a request that shows no token; none if it
+// shows nothing that the gate understands.
+func direct(shown oci.Shown) (authn.Credentials, error) {
+	header := shown.Authorization.Reveal()
+	if scheme, _, _ := strings.Cut(header, " "); !strings.EqualFold(scheme, "Basic") {
+		return authn.Credentials{}, nil
+	}
+	cred, err := basicAuth(http.Header{"Authorization": {header}})
+	if err == nil && !plausible(cred) {
+		err = unauthenticated(badLogin)
+	}
+	cred.From = shown.From
+	return cred, err
+}
+
+// login returns what the rules grant of needs to whoever has cred. It is as if
+// a token was issued at this moment: one that would be refused by what is
+// revoked is not good for this request either.
+func (d *Door) login(ctx context.Context, cred authn.Credentials, needs []oci.Access) (oci.Grant, error) {
+	edge.RecordFrom(ctx).Subject = cred.Account
+	id, err := d.logins.users.Authenticate(ctx, cred)
+	if err != nil {
+		return oci.Grant{}, challenged(refusal(cred, err))
+	}
+	if d.tokens.Revoked(id.Account) {
+		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: "access was revoked"}
+	}
+	who := acl.Ask{Identity: id, From: cred.From, Service: d.logins.tokens.Service()}
+	scope, err := d.logins.grant(ctx, who, oci.NewScope(needs...))
+	return oci.Grant{Subject: id.Account, Scope: scope}, err
+}
+
+// challenged makes of a 401, as the token service has them, the refusal that
+// becomes a challenge.
+func challenged(err error) error {
+	if e := oci.AsError(err); e.Kind == oci.Unauthenticated {
+		return &oci.Refusal{Reason: oci.NoToken, Msg: e.Msg, Err: e.Err}
+	}
+	return err
 }
 
 // lacking says what is missing, for the user: docker prints it.

@@ -20,6 +20,7 @@ import (
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/internal/state"
 	"github.com/regate/regate/internal/state/local"
 )
 
@@ -32,6 +33,22 @@ type rig struct {
 	outside func(acl.Ask) (oci.Actions, bool, error) // asked after the rules, unless nil
 	refused atomic.Value                             // last word to the Observer
 	logs    *observer.ObservedLogs
+
+	store   state.Store
+	ring    *keyring.Ring
+	service *Service
+}
+
+var rigTokens = token.Config{Service: "registry.test"}
+
+// reopen makes the door know what is revoked by now.
+func (r *rig) reopen(t testing.TB) {
+	t.Helper()
+	revoked, err := token.OpenRevocations(t.Context(), r.store, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.door = NewDoor(token.NewVerifier(rigTokens, token.Parts{Keys: r.ring, Revoked: revoked}), r.service)
 }
 
 func text(s string) *string { return &s }
@@ -75,17 +92,13 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 	if err != nil {
 		t.Fatal(err)
 	}
-	revoked, err := token.OpenRevocations(t.Context(), store, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	rules, err := acl.Compile(rigRules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := password.NewPool(password.Options{})
 	core, logs := observer.New(zap.DebugLevel)
-	r := &rig{logs: logs}
+	r := &rig{logs: logs, store: store, ring: ring}
 	users := static.New(rigUsers(t), pool)
 	chain := append(authn.Chain{users}, more...)
 	counted := authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
@@ -95,14 +108,12 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 	r.login = NewLogin(counted, password.NewCache[authn.Identity](cache.Options{}), func(ctx context.Context, secret string) error {
 		return pool.Absent(ctx, users.Cost(), secret)
 	})
-	parts := token.Parts{Keys: ring, Revoked: revoked}
-	cfg := token.Config{Service: "registry.test"}
-	s := New(Parts{
-		Users: r.login, Rules: acl.Chain{rules, r}, Tokens: token.NewIssuer(cfg, parts), Log: zap.New(core),
+	r.service = New(Parts{
+		Users: r.login, Rules: acl.Chain{rules, r}, Tokens: token.NewIssuer(rigTokens, token.Parts{Keys: ring}), Log: zap.New(core),
 		Observe: func(refused string) { r.refused.Store(refused) },
 	})
-	r.door = NewDoor(token.NewVerifier(cfg, parts))
-	r.handler = edge.Stack(edge.Handler(s.ServeToken), edge.Log(zap.New(core), nil), edge.Recover, edge.LimitBodies(limits))
+	r.reopen(t)
+	r.handler = edge.Stack(edge.Handler(r.service.ServeToken), edge.Log(zap.New(core), nil), edge.Recover, edge.LimitBodies(limits))
 	return r
 }
 

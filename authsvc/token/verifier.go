@@ -71,6 +71,10 @@ func (v *Verifier) Verify(text string) (oci.Grant, error) {
 	return t.grant, nil
 }
 
+// Revoked reports whether what an account is granted now is revoked already,
+// for those who show no token.
+func (v *Verifier) Revoked(subject string) bool { return v.revoked.covers(subject, "", v.now()) }
+
 // live checks what changes while a token is remembered.
 func (v *Verifier) live(t verified) error {
 	now := v.now()

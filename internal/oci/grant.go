@@ -18,9 +18,9 @@ type Shown struct {
 type Grant struct {
 	Subject string // the account; "" is the anonymous
 	Scope   Scope
-	Expires time.Time
-	ID      string // of the token, to find it in the log
-	Bearer  Secret // the token itself, if one was shown
+	Expires time.Time // zero for a grant of the one request that showed no token
+	ID      string    // of the token, to find it in the log
+	Bearer  Secret    // the token itself, if one was shown
 
 	// Unchecked is the Authorization header of a request that nobody has
 	// checked, because only the registry can. Such a grant has nothing else.

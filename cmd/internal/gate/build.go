@@ -62,7 +62,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	if err != nil {
 		return nil, err
 	}
-	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts))
+	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts), service)
 	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service()})
 	g.gateway = edge.Handler(gateway.Serve)
 	g.tokens = edge.Stack(edge.Handler(service.ServeToken), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
