@@ -3,6 +3,7 @@ package acme
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -133,6 +134,7 @@ func (m *managed) tellState(ctx context.Context) {
 	err := m.storage.trouble()
 	if err != nil && m.storage.probe(ctx) == nil {
 		err = m.storage.trouble()
+		m.revive()
 	}
 	m.mu.Lock()
 	said := m.down
@@ -143,5 +145,21 @@ func (m *managed) tellState(ctx context.Context) {
 		m.log.Error("state cannot be used for certificates", zap.Error(err))
 	case err == nil && said:
 		m.log.Info("state can be used for certificates again")
+	}
+}
+
+// revive ends orders whose certificate could not be kept, so that the next look
+// begins them anew: certmagic would wait for up to six hours. It does so once
+// for a host, lest certificates be signed and lost twice a minute.
+func (m *managed) revive() {
+	for host, o := range maps.Clone(m.orders) {
+		switch {
+		case len(m.cached(host)) > 0:
+			delete(m.revived, host)
+		case m.storage.hasLost(host) && !m.revived[host]:
+			o.cancel()
+			delete(m.orders, host)
+			m.revived[host] = true
+		}
 	}
 }

@@ -104,19 +104,25 @@ func TestNoOrderWhileStateCannotBeWritten(t *testing.T) {
 func TestCertificateThatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	ca, st := acmestub.New(t), &faulty{Store: openStore(t)}
-	st.fail("Put", "/bundle")
-	cfg := online(t, []*acmestub.Server{ca}, "kept.example.com")
-	e := enter(t, cfg, st, ca)
+	full := new(atomic.Bool) // as soon as the CA has signed
+	st.set(func(_ context.Context, op, key string) error {
+		if op == "Put" && strings.HasSuffix(key, "/bundle") {
+			full.Store(true)
+		}
+		if op == "Put" && full.Load() {
+			return errDown
+		}
+		return nil
+	})
+	e := enter(t, online(t, []*acmestub.Server{ca}, "kept.example.com"), st, ca)
 	e.Start(t.Context())
 	eventually(t, "the reason is known", func() bool { return e.Certificates()[0].Trouble.Reason == ReasonState })
 	st.heal()
-	commit, err := e.Prepare(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
-	waitAll(t, e.Manager)
+	waitAll(t, e.Manager) // sooner than certmagic would try again
 	eventually(t, "nothing is wrong any more", func() bool { return !e.Certificates()[0].Trouble.Failed() })
+	if n := len(ca.Orders()); n != 2 {
+		t.Errorf("%d orders, want one that was lost, and one more", n)
+	}
 }
 
 func TestPublicCAIsNotAskedTooOften(t *testing.T) {

@@ -41,6 +41,7 @@ type managed struct {
 	carried *plan
 	orders  map[string]order
 	retired map[certmagic.SubjectIssuer]bool // that former plans had, and this one has not
+	revived map[string]bool                  // hosts whose lost certificate was ordered again
 
 	placing sync.Mutex                   // while a certificate is put on the shelf
 	fresh   map[string]*x509.Certificate // by host: obtained, and perhaps not in certmagic's cache yet; needs placing
@@ -61,7 +62,7 @@ func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *
 	return &managed{
 		shelf: s, storage: newStorage(store, every.storage, log), every: every, pace: newPace(every.pause), log: log,
 		kick: make(chan struct{}, 1), carried: newPlan(nil, nil, false),
-		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{},
+		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{}, revived: map[string]bool{},
 		misses: map[string][]error{}, troubles: map[string]Trouble{}, fresh: map[string]*x509.Certificate{},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type storage struct {
 	drafts map[string]bundle // by directory; not written yet
 	failed error             // of the last Load; nil if the state answered
 	unkept error             // of the last Store
+	lost   map[string]bool   // hosts, as in keys, whose certificate could not be kept
 }
 
 var (
@@ -44,7 +46,7 @@ var (
 )
 
 func newStorage(store state.Store, deadline time.Duration, log *zap.Logger) *storage {
-	s := &storage{store: store, deadline: deadline, log: log, locks: map[string]*lock{}, drafts: map[string]bundle{}}
+	s := &storage{store: store, deadline: deadline, log: log, locks: map[string]*lock{}, drafts: map[string]bundle{}, lost: map[string]bool{}}
 	s.life, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -68,9 +70,19 @@ func (s *storage) Store(ctx context.Context, key string, value []byte) error {
 	defer cancel()
 	err := s.keepValue(ctx, key, value)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.unkept = err
-	s.mu.Unlock()
+	if dir, part, ok := splitAsset(key); ok && part == lastPart {
+		s.lost[path.Base(dir)] = err != nil
+	}
 	return err
+}
+
+// hasLost reports whether the last certificate for host could not be kept.
+func (s *storage) hasLost(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost[certmagic.StorageKeys.Safe(host)]
 }
 
 func (s *storage) keepValue(ctx context.Context, key string, value []byte) error {
