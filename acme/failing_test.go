@@ -174,7 +174,7 @@ func (b breakable) Issue(ctx context.Context, csr *x509.CertificateRequest) (*ce
 // Another replica may have more luck.
 func TestRenewalByAnotherEndsTheTrouble(t *testing.T) {
 	t.Parallel()
-	host, store := "other.example.com", openStore(t)
+	host, store := once(), openStore(t)
 	works := issuer{ca: testRoot(t, host), hosts: []string{host}, lifetime: 3 * time.Second}
 	broken := breakable{works, new(atomic.Bool)}
 	m := newManaged(newShelf(), store, brisk(), zap.NewNop())

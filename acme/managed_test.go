@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -32,6 +33,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// once is a host that no test has had: certmagic remembers for as long as the
+// process which renewals failed.
+func once() string { return strings.ToLower(rand.Text()) + ".example.com" }
 
 func (m *Manager) serial(host string) string {
 	return m.shelf.view.Load().certs[host][0].Leaf.SerialNumber.String()

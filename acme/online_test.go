@@ -77,7 +77,7 @@ func TestRestartOrdersNothing(t *testing.T) {
 // and all see what is wrong.
 func TestExpiredCertificateIsServed(t *testing.T) {
 	t.Parallel()
-	ca, store, host := acmestub.New(t), openStore(t), "expired.example.com"
+	ca, store, host := acmestub.New(t), openStore(t), once()
 	ca.Lifetime = 2 * time.Second
 	cfg := online(t, []*acmestub.Server{ca}, host)
 	first := obtain(t, cfg, store, ca)
