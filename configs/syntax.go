@@ -36,11 +36,11 @@ var plainly = []struct{ said, means string }{
 	{"exceeded max depth", "lists and mappings are nested too deeply"},
 }
 
-// syntaxError takes line and message out of an error of the parser, which
+// SyntaxError takes line and message out of an error of the parser, which
 // counts lines from 0 for some of its messages and leaves out line 0. It never
 // repeats an anchor's name: a password that begins with "*" and stands there
 // without quotes looks like one.
-func syntaxError(data []byte, err error) (line int, msg string) {
+func SyntaxError(data []byte, err error) (line int, msg string) {
 	m := yamlError.FindStringSubmatch(err.Error())
 	if m == nil {
 		return 1, "cannot be read as YAML"

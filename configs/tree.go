@@ -70,7 +70,7 @@ func parse(data []byte, bad *mistakes) (root *node, size int) {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		line, msg := syntaxError(data, err)
+		line, msg := SyntaxError(data, err)
 		bad.addf(line, "", "%s", msg)
 		return nil, 0
 	}

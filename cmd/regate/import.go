@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -73,8 +71,8 @@ cannot be read.`,
 			enc.SetIndent("", "  ")
 			return enc.Encode(append(dockerauth.Report{}, result.Report...)) // [] in JSON, not null
 		}
-		printImport(s.err, args[0], result.Report)
-		return nil
+		_, err = fmt.Fprintf(s.err, "%s\n%s", args[0], result.Report)
+		return err
 	}
 	return c
 }
@@ -137,44 +135,4 @@ func (thisMachine) Certificate(cert, key string) ([]string, error) {
 		return nil, err
 	}
 	return hosts, acme.Check(cfg)
-}
-
-// printImport writes the report for people: the lines in their order, then how
-// much there is of each kind.
-func printImport(w io.Writer, file string, report dockerauth.Report) {
-	fmt.Fprintf(w, "%s\n", file)
-	count := make(map[dockerauth.Kind]int)
-	for _, f := range report {
-		count[f.Kind]++
-	}
-	for _, f := range report.Folded() {
-		fmt.Fprintf(w, "%9s  %-10s  %s\n", linesOf(f), f.Kind, saying(f))
-	}
-	var summary []string
-	for _, k := range dockerauth.Kinds {
-		if count[k] > 0 {
-			summary = append(summary, strconv.Itoa(count[k])+" "+string(k))
-		}
-	}
-	fmt.Fprintf(w, "\n%s\n", strings.Join(summary, ", "))
-}
-
-func linesOf(f dockerauth.Finding) string {
-	switch {
-	case f.Line == 0:
-		return "-"
-	case f.Last > f.Line:
-		return fmt.Sprintf("%d-%d", f.Line, f.Last)
-	}
-	return strconv.Itoa(f.Line)
-}
-
-func saying(f dockerauth.Finding) string {
-	switch {
-	case f.Msg == "":
-		return f.Path
-	case f.Path == "":
-		return f.Msg
-	}
-	return f.Path + ": " + f.Msg
 }

@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
 	"configs":                     {"..."},
-	"configs/dockerauth":          {"acme", "authsvc/...", "internal/oci"}, // for their Config types
+	"configs/dockerauth":          {"configs", "acme", "authsvc/...", "internal/oci"}, // for their Config types
 	"cmd/internal/gate":           {"..."},
 	"cmd/regate":                  {"..."},
 	"cmd/regate-standalone":       {"..."},

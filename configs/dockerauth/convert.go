@@ -32,18 +32,18 @@ var ErrForeign = errors.New("has none of docker_auth's sections (server, token, 
 var sections = []string{"server", "token", "users", "ext_auth", "ldap_auth", "acl", "ext_authz"}
 
 // missing are the sections that the gate has nothing like yet.
-var missing = []struct{ key, say string }{
-	{"google_auth", "accounts of Google"},
-	{"github_auth", "accounts of GitHub"},
-	{"oidc_auth", "accounts of OpenID Connect"},
-	{"gitlab_auth", "accounts of GitLab"},
-	{"mongo_auth", "accounts in MongoDB"},
-	{"xorm_auth", "accounts in an SQL database"},
-	{"plugin_authn", "Go plugins; ext_auth asks a program or a hook"},
-	{"acl_mongo", "rules in MongoDB"},
-	{"acl_xorm", "rules in an SQL database"},
-	{"plugin_authz", "Go plugins; ext_authz asks a program or a hook"},
-	{"casbin_authz", "Casbin; ext_authz asks a program or a hook"},
+var missing = map[string]string{
+	"google_auth":  "accounts of Google are not possible yet",
+	"github_auth":  "accounts of GitHub are not possible yet",
+	"oidc_auth":    "accounts of OpenID Connect are not possible yet",
+	"gitlab_auth":  "accounts of GitLab are not possible yet",
+	"mongo_auth":   "accounts in MongoDB are not possible yet",
+	"xorm_auth":    "accounts in an SQL database are not possible yet",
+	"plugin_authn": "there are no Go plugins; ext_auth asks a program or a hook",
+	"acl_mongo":    "rules in MongoDB are not possible yet",
+	"acl_xorm":     "rules in an SQL database are not possible yet",
+	"plugin_authz": "there are no Go plugins; ext_authz asks a program or a hook",
+	"casbin_authz": "rules of Casbin are not possible yet; ext_authz asks a program or a hook",
 }
 
 // A converter is at work on one source.
@@ -85,16 +85,16 @@ func Convert(name string, source []byte, on Machine) (Result, error) {
 
 func (c *converter) known() bool {
 	return slices.ContainsFunc(c.root.entries, func(e entry) bool {
-		return slices.Contains(sections, e.key) || slices.ContainsFunc(missing, func(m struct{ key, say string }) bool { return m.key == e.key })
+		return slices.Contains(sections, e.key) || missing[e.key] != ""
 	})
 }
 
 // reportMissing says of each section once that it is not carried over, and
 // nothing of what is in it, where secrets are.
 func (c *converter) reportMissing() {
-	for _, m := range missing {
-		if e, ok := c.root.find(m.key); ok {
-			c.report.add(e.line, Missing, m.key, "is left out: the gate does not know %s yet", m.say)
+	for _, key := range slices.Sorted(maps.Keys(missing)) {
+		if e, ok := c.root.find(key); ok {
+			c.report.add(e.line, Missing, key, "is left out: %s", missing[key])
 		}
 	}
 }
@@ -112,14 +112,12 @@ func (c *converter) readRules() {
 	}
 	header, _, _ := c.server.text("real_ip_header")
 	for i, n := range e.val.items {
-		before, path := len(c.report), indexPath("acl", i)
-		r := readRule(&c.report, path, n)
+		before := len(c.report)
+		r := readRule(&c.report, indexPath("acl", i), n)
 		if r.Match.IP != nil && header != "" {
-			c.report.add(r.lineOf("ip"), Dangerous, path+".match.ip", "is about your proxy's address, and so about everybody's, until listen.trusted_proxies names the proxy")
+			c.report.add(r.lineOf("ip"), Dangerous, r.path+".match.ip", "is about your proxy's address, and so about everybody's, until listen.trusted_proxies names the proxy")
 		}
-		if c.report.silent(before) {
-			c.report.kept(n.line, n.last, path)
-		}
+		r.kept = c.report.silent(before)
 		c.rules = append(c.rules, r)
 	}
 }
@@ -133,7 +131,6 @@ func (c *converter) writeAuth(p *page) {
 		rest.indent = p.indent
 		others := c.writeExtAuth(&rest)
 		others = c.writeLDAP(&rest) || others
-		p.line("")
 		c.writeUsers(p, users, others)
 		p.b.WriteString(rest.b.String())
 		c.writeRules(p)
@@ -142,6 +139,11 @@ func (c *converter) writeAuth(p *page) {
 }
 
 func (c *converter) writeRules(p *page) {
+	for _, r := range c.rules {
+		if r.kept {
+			c.report.kept(r.line, r.last, r.path)
+		}
+	}
 	p.line("")
 	if !slices.ContainsFunc(c.rules, func(r *rule) bool { return r.lost == "" }) {
 		p.line("acl: []")

@@ -92,13 +92,11 @@ func (c *converter) version(s *section) string {
 }
 
 func (c *converter) tuning(s *section) {
-	for key, say := range map[string]string{
-		"tls_curve_preferences": "the gate offers what Go does, the good ones first",
-		"tls_cipher_suites":     "the gate offers those with forward secrecy and AEAD",
-	} {
-		if _, line, ok := s.texts(key); ok {
-			c.report.add(line, Needless, s.key(key), "%s", say)
-		}
+	if _, line, ok := s.texts("tls_curve_preferences"); ok {
+		c.report.add(line, Needless, s.key("tls_curve_preferences"), "the gate offers what Go does, the good ones first")
+	}
+	if _, line, ok := s.texts("tls_cipher_suites"); ok {
+		c.report.add(line, Needless, s.key("tls_cipher_suites"), "the gate offers those with forward secrecy and AEAD alone")
 	}
 	if yes, line, ok := s.flag("hsts"); ok && yes {
 		c.report.add(line, Needless, s.key("hsts"), "is for browsers; registries' clients do not read it")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,8 +21,8 @@ const (
 	Kept      Kind = "as it was"  // means here what it means there
 )
 
-// Kinds are all of them, the most pressing first.
-var Kinds = []Kind{Dangerous, Missing, Open, Changed, Needless, Kept}
+// kinds are all of them, the most pressing first.
+var kinds = []Kind{Dangerous, Missing, Open, Changed, Needless, Kept}
 
 // A Finding is what became of something in the source.
 type Finding struct {
@@ -53,9 +54,49 @@ func (r Report) inOrder() Report {
 	return r
 }
 
-// Folded is the report with one finding for several in a row that say of what
+// String is the report for people: the lines in their order, then how much
+// there is of each kind.
+func (r Report) String() string {
+	var b strings.Builder
+	count := make(map[Kind]int)
+	for _, f := range r {
+		count[f.Kind]++
+	}
+	for _, f := range r.folded() {
+		fmt.Fprintf(&b, "%9s  %-10s  %s\n", f.lines(), f.Kind, f.saying())
+	}
+	var summary []string
+	for _, k := range kinds {
+		if count[k] > 0 {
+			summary = append(summary, fmt.Sprintf("%d %s", count[k], k))
+		}
+	}
+	return b.String() + "\n" + strings.Join(summary, ", ") + "\n"
+}
+
+func (f Finding) lines() string {
+	switch {
+	case f.Line == 0:
+		return "-"
+	case f.Last > f.Line:
+		return fmt.Sprintf("%d-%d", f.Line, f.Last)
+	}
+	return strconv.Itoa(f.Line)
+}
+
+func (f Finding) saying() string {
+	switch {
+	case f.Msg == "":
+		return f.Path
+	case f.Path == "":
+		return f.Msg
+	}
+	return f.Path + ": " + f.Msg
+}
+
+// folded is the report with one finding for several in a row that say of what
 // follows each other that it is as it was: "users.a … users.z".
-func (r Report) Folded() Report {
+func (r Report) folded() Report {
 	var folded Report
 	var first string // path of the first in the row
 	for _, f := range r {

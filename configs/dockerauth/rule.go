@@ -15,7 +15,9 @@ type rule struct {
 	acl.Rule
 	path    string
 	line    int
+	last    int                    // line of the last value in it
 	comment string                 // of the source
+	kept    bool                   // it is what it was
 	lines   map[string]int         // of the keys of match, by their paths below the rule
 	parts   map[string]translation // the patterns, in the same way
 	lost    string                 // why it never applies in docker_auth; it is left out then
@@ -24,7 +26,7 @@ type rule struct {
 
 // readRule makes the gate's rule of an entry of acl.
 func readRule(report *Report, path string, n *node) *rule {
-	r := &rule{path: path, line: n.line, comment: n.comment, lines: make(map[string]int), parts: make(map[string]translation)}
+	r := &rule{path: path, line: n.line, last: n.last, comment: n.comment, lines: make(map[string]int), parts: make(map[string]translation)}
 	s := newSection(report, path, n)
 	r.Match = &acl.Match{}
 	r.readMatch(report, s)
@@ -47,6 +49,9 @@ func (r *rule) readMatch(report *Report, s *section) {
 	if !ok {
 		r.refuse(report, r.line, r.path, "there is no match, with which docker_auth does not start")
 		return
+	}
+	if m.foreign {
+		r.refuse(report, m.line, m.path, "there are no conditions")
 	}
 	patterns := make(map[string]string)
 	for _, field := range fields {
@@ -111,6 +116,9 @@ func (r *rule) readLabels(report *Report, m *section) map[string]string {
 	if !ok {
 		return found
 	}
+	if s.foreign {
+		r.refuse(report, s.line, s.path, "there are no labels")
+	}
 	for _, e := range s.entries {
 		if s.used[e.key] {
 			continue
@@ -146,7 +154,7 @@ func (r *rule) translate(report *Report, key string, t translation) string {
 		r.refuse(report, line, path, "nothing is left of the regex if what the variables stand for is empty")
 	}
 	for _, u := range t.unknown {
-		report.add(line, Dangerous, path, "%s is no variable in docker_auth, and stands for itself, here as there", u)
+		report.add(line, Dangerous, path, "%s stands for itself, here as there: it is no variable that docker_auth knows in this place", u)
 	}
 	return t.text
 }
@@ -166,8 +174,8 @@ func (r *rule) readActions(report *Report, s *section) {
 	case !ok:
 		r.refuse(report, e.line, path, "is not a list of texts, with which docker_auth does not start")
 		return
-	case slices.Equal(actions, []string{"*"}):
-		r.Actions = actions
+	case slices.Equal(actions, []string{"*"}), slices.Contains(actions, "*") && r.isCatalog():
+		r.Actions = []string{"*"}
 		return
 	}
 	for _, a := range actions {
@@ -175,7 +183,7 @@ func (r *rule) readActions(report *Report, s *section) {
 		case ok && known != oci.Any:
 			r.Actions = append(r.Actions, a)
 		case ok:
-			r.star(report, e.line, path)
+			report.add(e.line, Changed, path, `"*" beside other actions is left out: it does not stand for all of them, and lists the catalog at most; write ["*"] alone if you mean all`)
 		default:
 			report.add(e.line, Changed, path, "%q is left out: no client asks for it, so it has no effect", a)
 		}
@@ -184,15 +192,9 @@ func (r *rule) readActions(report *Report, s *section) {
 	r.Actions = slices.Compact(r.Actions)
 }
 
-// star is "*" beside other actions, which docker_auth takes for the one thing
-// that is asked for by this name, the catalog.
-func (r *rule) star(report *Report, line int, path string) {
-	if t := r.Match.Type; t != nil && *t == oci.Registry {
-		r.Actions = []string{"*"}
-		return
-	}
-	report.add(line, Changed, path, `"*" beside other actions is left out: it does not stand for all of them, and lists the catalog at most; write ["*"] alone if you mean all`)
-}
+// isCatalog reports whether a rule is for the catalog alone, which is asked for
+// as "*" and nothing else.
+func (r *rule) isCatalog() bool { return r.Match.Type != nil && *r.Match.Type == oci.Registry }
 
 func (r *rule) readComment(report *Report, s *section) {
 	text, line, ok := s.text("comment")
@@ -206,7 +208,10 @@ func (r *rule) readComment(report *Report, s *section) {
 
 // settle sees to it that the gate takes the rule.
 func (r *rule) settle(report *Report) {
-	if r.lost != "" && !r.refuses {
+	switch {
+	case r.refuses:
+		r.lost = ""
+	case r.lost != "":
 		r.reportLost(report)
 		return
 	}

@@ -18,6 +18,7 @@ type section struct {
 	line    int
 	entries []entry
 	used    map[string]bool
+	foreign bool // no mapping stands there
 }
 
 func newSection(report *Report, path string, n *node) *section {
@@ -25,6 +26,7 @@ func newSection(report *Report, path string, n *node) *section {
 	if n.kind == mapping {
 		s.entries = n.entries
 	} else if !n.null {
+		s.foreign = true
 		s.wrong(n.line, "", "a mapping")
 	}
 	return s

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/regate/regate/configs"
 )
 
 const (
@@ -72,7 +73,8 @@ func parse(source []byte) (root *node, second int, err error) {
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return &node{kind: mapping, line: 1, null: true}, 0, nil
 	} else if err != nil {
-		return nil, 0, syntaxError(err)
+		line, msg := configs.SyntaxError(source, err)
+		return nil, 0, &SyntaxError{line, msg}
 	}
 	if d.Decode(&more) == nil {
 		second = max(more.Line, 1)
@@ -80,28 +82,6 @@ func parse(source []byte) (root *node, second int, err error) {
 	g := grower{growing: make(map[*yaml.Node]bool), left: maxCopies + len(source)}
 	root, err = g.grow(doc.Content[0])
 	return root, second, err
-}
-
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
-// syntaxError says where the source is no YAML. It never repeats a word of it,
-// as the parser does with an anchor that is not there: a password that begins
-// with "*" and stands there without quotes looks like one.
-func syntaxError(err error) error {
-	e := &SyntaxError{Line: 1, Msg: "cannot be read as YAML"}
-	m := yamlError.FindStringSubmatch(err.Error())
-	if m == nil {
-		return e
-	}
-	if line, err := strconv.Atoi(m[1]); err == nil {
-		e.Line = line
-	}
-	if strings.Contains(m[2], "anchor") {
-		e.Msg += ": a value that begins with * stands for an anchor, and there is no such anchor"
-	} else {
-		e.Msg += ": " + m[2]
-	}
-	return e
 }
 
 // A grower makes nodes of what the parser found.

@@ -109,6 +109,7 @@ func (c *converter) service() (service string, said bool) {
 	}
 	for _, r := range c.rules {
 		if text, ok := r.service(); ok && text != service {
+			r.kept = false
 			c.report.add(r.lineOf("service"), Changed, problem.Join(r.path, "match.service"), "never applies: the gate gives out tokens for %q alone, which is the service of most rules (auth.token.service)", service)
 		}
 	}

@@ -1,6 +1,7 @@
 package dockerauth
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/regate/regate/authsvc/authn/static"
@@ -65,29 +66,49 @@ func readUser(report *Report, path string, e entry) (u user, ok bool) {
 
 // readPassword never repeats what may be the password itself.
 func (u *user) readPassword(report *Report, s *section, line int) (ok bool) {
-	hash, at, given := s.text("password")
+	e, given := s.find("password")
 	path := s.key("password")
-	switch fixed := repaired(hash); {
+	switch {
 	case u.name == "" && given:
-		report.add(at, Changed, s.path, `is left out: "" is whoever does not log in, and has no password`)
+		report.add(e.line, Changed, s.path, `is left out: "" is whoever does not log in, and has no password`)
 		return false
 	case u.name == "":
-	case !given:
+	case given && e.val.isText():
+		u.setHash(report, path, e.line, e.val.text)
+	case given:
+		s.wrong(e.line, "password", "a text")
+		u.Password = locked
+	case len(s.entries) > 0 && !u.onlyLabels(s) || s.foreign:
+		u.Password = locked
+		report.add(max(e.line, line), Dangerous, s.path, "has no password that docker_auth would see, so there anybody who says this name gets in; here nobody does, until you have put a hash here")
+	default:
 		u.AnyPassword = true
 		report.add(line, Dangerous, s.path, "has no password, so anybody who says this name gets in; the same here with any_password: true, but for those who give no password at all")
-	case password.Valid(hash) && password.Cost(hash) <= mostCost:
-		u.Password = hash
-	case password.Valid(fixed) && password.Cost(fixed) <= mostCost:
-		u.Password = fixed
-		report.add(at, Changed, path, "is written as %s, which docker_auth takes it for", fixed[:4])
-	case password.Valid(fixed):
-		u.Password = locked
-		report.add(at, Changed, path, "has cost %d, which keeps a core busy for minutes at each login; nobody gets in until you have put another hash here, made with `regate hash`", password.Cost(fixed))
-	default:
-		u.Password = locked
-		report.add(at, Dangerous, path, "is no bcrypt hash, so nobody gets in, here as there; put one here, made with `regate hash`")
 	}
 	return true
+}
+
+// onlyLabels reports whether nothing stands there that may have been meant to
+// be a password.
+func (u *user) onlyLabels(s *section) bool {
+	return !slices.ContainsFunc(s.entries, func(e entry) bool { return e.key != "labels" })
+}
+
+func (u *user) setHash(report *Report, path string, line int, hash string) {
+	fixed := repaired(hash)
+	switch cost := password.Cost(fixed); {
+	case cost == 0:
+		u.Password = locked
+		report.add(line, Dangerous, path, "is no bcrypt hash, so nobody gets in, here as there; put one here, made with `regate hash`")
+	case cost > mostCost:
+		u.Password = locked
+		report.add(line, Changed, path, "has cost %d, which keeps a core busy for minutes at each login; nobody gets in until you have put another hash here, made with `regate hash`", cost)
+	case fixed != hash:
+		u.Password = fixed
+		report.add(line, Changed, path, "is written as %s, which docker_auth takes it for", fixed[:4])
+	default:
+		u.Password = hash
+	}
 }
 
 // repaired is a hash as the gate wants it: Go's bcrypt, and with it
@@ -173,6 +194,7 @@ func (c *converter) writeUsers(p *page, users []user, others bool) {
 	if len(users) == 0 && others {
 		return
 	}
+	p.line("")
 	p.under("users", func() {
 		if len(users) == 0 {
 			p.note("There has to be an account. Nobody can log in with this one: put yours in its place.")

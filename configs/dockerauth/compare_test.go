@@ -1,0 +1,332 @@
+package dockerauth
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/internal/problem"
+)
+
+// nowhere is a machine without any of the files.
+type nowhere struct{}
+
+func (nowhere) Program(string) error { return os.ErrNotExist }
+func (nowhere) File(string) error    { return os.ErrNotExist }
+func (nowhere) Certificate(string, string) ([]string, error) {
+	return nil, os.ErrNotExist
+}
+
+// load has package configs read a result, as `regate check` does.
+func load(t testing.TB, result Result) *configs.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	if err := os.WriteFile(path, result.YAML, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := configs.Load(path)
+	if err != nil {
+		t.Fatalf("the result is refused: %v\n%s", err, result.YAML)
+	}
+	return file
+}
+
+// A pair is a configuration of docker_auth's and what became of it.
+type pair struct {
+	source []byte
+	old    oldConfig
+	result Result
+	file   *configs.File
+	rules  *acl.List
+	index  []int // in the source, by the rule
+}
+
+func newPair(t testing.TB, source string) pair {
+	t.Helper()
+	p := pair{source: []byte(source)}
+	var err error
+	if p.result, err = Convert("auth.yml", p.source, nowhere{}); err != nil {
+		t.Fatalf("Convert() = %v\n%s", err, source)
+	}
+	p.file = load(t, p.result)
+	if p.rules, err = acl.Compile(p.file.Auth.ACL); err != nil {
+		t.Fatal(err)
+	}
+	if p.old, err = readOld(p.source); err != nil {
+		return p // there is nothing to compare with
+	}
+	for i := range p.old.ACL {
+		if !p.said(i, "it is left out") {
+			p.index = append(p.index, i)
+		}
+	}
+	if len(p.index) != len(p.file.Auth.ACL) {
+		t.Fatalf("%d rules, want %d\n%s\n%s", len(p.file.Auth.ACL), len(p.index), source, p.result.YAML)
+	}
+	return p
+}
+
+// said reports whether a finding about a rule has one of the texts.
+func (p pair) said(rule int, texts ...string) bool {
+	path := indexPath("acl", rule)
+	return slices.ContainsFunc(p.result.Report, func(f Finding) bool {
+		about := f.Path == path || strings.HasPrefix(f.Path, path+".")
+		return about && slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(f.Msg, s) })
+	})
+}
+
+// excused reports whether a rule may decide otherwise than it did: the report
+// has to say so. That it is dangerous here as there is no excuse.
+func (p pair) excused(rule int, a oldAsk) bool {
+	path, labels := indexPath("acl", rule), problem.Key("users", a.fields["account"])+".labels"
+	for _, f := range p.result.Report {
+		if f.Kind != Changed {
+			continue
+		}
+		if f.Path == path || strings.HasPrefix(f.Path, path+".") {
+			return true
+		}
+		for label := range a.labels {
+			if f.Path == problem.Key(labels, label) && p.mentions(rule, label) {
+				return true
+			}
+		}
+	}
+	return p.said(rule, "refuses here until", "as was probably meant")
+}
+
+// mentions reports whether a rule has a variable for a label.
+func (p pair) mentions(rule int, label string) bool {
+	return slices.ContainsFunc(p.old.ACL[rule].Match.patterns(), func(s *string) bool {
+		return s != nil && strings.Contains(*s, "${labels:"+label+"}")
+	})
+}
+
+// decide is what the gate would.
+func (p pair) decide(a oldAsk) (rule int, granted []string) {
+	id := authn.Identity{Account: a.fields["account"], Labels: make(authn.Labels)}
+	for name, values := range p.file.Auth.Users[id.Account].Labels {
+		for _, v := range values {
+			id.Labels[name] = append(id.Labels[name], authn.Label{Value: v, Pattern: true})
+		}
+	}
+	want := oci.Access{Type: a.fields["type"], Name: a.fields["name"]}
+	for _, name := range a.actions {
+		act, _ := oci.ParseAction(name)
+		want.Actions |= act
+	}
+	from, _ := netip.AddrFromSlice(a.ip)
+	e := p.rules.Explain(acl.Ask{Identity: id, From: from.Unmap(), Service: a.fields["service"], Want: want})
+	if e.Rule < 0 {
+		return len(p.old.ACL), nil
+	}
+	return p.index[e.Rule], e.Granted.Actions.Names()
+}
+
+// compare fails if the two decide differently at a rule of which the report
+// does not say so.
+func (p pair) compare(t testing.TB, a oldAsk) (differs bool) {
+	t.Helper()
+	before, had := p.old.decide(a)
+	after, has := p.decide(a)
+	slices.Sort(had)
+	if before == after && slices.Equal(had, has) {
+		return false
+	}
+	where := min(before, after)
+	if p.excused(where, a) {
+		if closed := p.said(where, "refuses here until"); closed && len(has) > 0 && after == where {
+			t.Errorf("a rule that refuses grants %v of %v\n%s", has, a, p.source)
+		}
+		return true
+	}
+	t.Errorf("asked %v from %v with %v for %v:\nbefore acl[%d] %v, after acl[%d] %v\n%s\n%s\n%v",
+		a.fields, a.ip, a.labels, a.actions, before, had, after, has, p.source, p.result.YAML, p.result.Report)
+	return true
+}
+
+// TestDecisionsStay compares what docker_auth decides with what the gate does,
+// over rules and questions that are made of few words and often meet.
+func TestDecisionsStay(t *testing.T) {
+	lists, asks := 1500, 40
+	if testing.Short() {
+		lists = 300
+	}
+	var compared, granted, excused int
+	for seed := range lists {
+		r := random{rand.New(rand.NewPCG(uint64(seed), 7))}
+		p := newPair(t, r.config())
+		if p.index == nil {
+			continue // docker_auth does not start
+		}
+		for range asks {
+			a := r.ask(p)
+			compared++
+			if p.compare(t, a) {
+				excused++
+			}
+			if _, has := p.decide(a); len(has) > 0 {
+				granted++
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("compared %d, of which %d granted something and %d differ where the report says so", compared, granted, excused)
+	if compared < lists*asks/2 || granted < compared/10 || excused > compared/4 {
+		t.Error("the questions say too little")
+	}
+}
+
+// random makes configurations and questions.
+type random struct{ *rand.Rand }
+
+func (r random) one(words ...string) string { return words[r.IntN(len(words))] }
+
+func (r random) chance(percent int) bool { return r.IntN(100) < percent }
+
+func (r random) config() string {
+	var b strings.Builder
+	b.WriteString("token: {issuer: auth, expiration: 900}\nusers:\n")
+	for _, name := range accounts {
+		fmt.Fprintf(&b, "  %s: {password: %s", r.style(name), r.style(someHash))
+		if name == "" {
+			fmt.Fprintf(&b, "}\n  ~: {labels: {group: [%s]}}\n", r.labelValue()) // it is given again
+			continue
+		}
+		if r.chance(70) {
+			fmt.Fprintf(&b, ", labels: {group: [%s, %s], tier: [%s], %s: [x]}", r.labelValue(), r.labelValue(), r.labelValue(), r.style("o.k"))
+		}
+		b.WriteString("}\n")
+	}
+	b.WriteString("acl:\n")
+	for range 1 + r.IntN(6) {
+		fmt.Fprintf(&b, "- {match: {%s}, %s}\n", strings.Join(r.match(), ", "), r.actions())
+	}
+	return b.String()
+}
+
+const someHash = "$2y$05$LO.vzwpWC5LZGqThvEfznu8qhb5SGqvBSWY1J3yZ4AxtMRZ3kN5jC"
+
+var accounts = []string{"", "bob", "al", "a@team.io", "*@team.io", "x.y", "bob+1", "1e3", "[a"}
+
+func (r random) labelValue() string {
+	return r.style(r.one("team", "foo", "a", "b", "team", "foo", "t*", "*", "a?", "[ab]", `b\`, "[a", "a/b", "/.+/", "", "${account}"))
+}
+
+func (r random) match() (conditions []string) {
+	add := func(percent int, key string, patterns ...string) {
+		if r.chance(percent) {
+			conditions = append(conditions, key+": "+r.style(r.one(patterns...)))
+		}
+	}
+	add(50, "account", "", "bob", "/.+/", "*", "/^(.+)@(.+)$/", "/^(bob|al)$/", "/b/", "b?b", "x.y", "/(a)(b)?/", "${labels:group}", "1e3", `\*@*`, "[a", "${nobody}", "/^${account}$/")
+	add(20, "type", "repository", "registry", "/^re/", "repo*", "${type}")
+	add(60, "name", namePatterns...)
+	add(15, "service", "registry", "registry", "reg*", "/./", "${service}", "hub")
+	add(10, "ip", "10.0.0.0/8", "10.1.2.3", "::1", "::ffff:10.0.0.0/104", "fe80::/10")
+	if r.chance(20) {
+		conditions = append(conditions, fmt.Sprintf("labels: {%s: %s}", r.one("group", "tier", "none"),
+			r.style(r.one("team", "foo", "*", "/a|b/", "${account}", "t*", "${labels:tier}", "${account:1}", "/^${name}$/", "[x"))))
+	}
+	if r.chance(4) {
+		conditions = append(conditions, r.one("team: x", "acount: bob", "label: {group: x}", "name:", "ip: ~"))
+	}
+	return conditions
+}
+
+var namePatterns = []string{
+	"*", "*/*", "team/*", "team/app", "t?am/*", "[a-f]*/*", "a\\*b", "foo", "foo/**", "catalog", "",
+	"/^team\\/.*$/", "/team/", "/^(team|foo)\\/(a|b)/", "/a$|^b/", "//", "/foo", "/(?i)TEAM/",
+	"${account}/*", "${account}", "${account}-*/*", "/^${account}\\/.+$/", "/^(?:x|${account})\\//", "${type}/*", "/${service}/",
+	"${labels:group}/*", "${labels:group}", "${labels:group}-${labels:tier}/*", "${labels:group}/${account}", "${labels:group}/${labels:group}",
+	"/^${labels:group}\\/.*$/", "/^(${labels:none}|foo)\\/.*$/", "${labels:none}/*", "${labels:o.k}/*", "[${labels:group}]/*",
+	"${account:1}/*", "${Account:1}/*", "${account:2}/${account:1}", "/^${account:1}\\/.+$/", "${account:9}/*", "${account:0}/*",
+	"${labels:group}/${account:1}", "${account}/${account:1}", "${account:+1}/*", "${name:1}/*",
+	"${foo}/*", "/^${foo}$/", "/${foo}|team/", "${labels:}/*", "${account", "$\\{x}", "[a", "team/[", "team\\",
+	"/[${account}]/", "/${account}/", "/${account}+/", "\\${account}/*", "[${account}]*/*", "${env:HOME}/*",
+}
+
+func (r random) actions() string {
+	return r.one(
+		`actions: ["*"]`, `actions: ["*"]`, "actions: [pull]", "actions: [pull, push]", "actions: [pull, push, delete]", "actions: []",
+		"actions: []", `actions: ["*", pull]`, "actions: [Pull, push]", "actions: [~, push]", "actions: ", "comment: x",
+	)
+}
+
+// style writes a text in one of YAML's ways.
+func (r random) style(s string) string {
+	plain := s != "" && !strings.ContainsAny(s, "{}[],*&#?|<>=!%@`\\'\": ~$") && s[0] != '-' && s[0] != '/'
+	switch r.IntN(3) {
+	case 0:
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	case 1:
+		if plain {
+			return s
+		}
+	}
+	return strconv.Quote(s)
+}
+
+func (r random) ask(p pair) oldAsk {
+	account := accounts[r.IntN(len(accounts))]
+	var labels map[string][]string
+	if u := p.old.Users[account]; u != nil {
+		labels = u.Labels
+	}
+	a := oldAsk{labels: labels, fields: map[string]string{"account": account, "type": "repository", "service": p.file.Auth.Token.Service}}
+	a.fields["name"] = r.one("team/app", "team/a/b", "team", "foo", "foo/x", "foo/a", "bob/x", "bob", "al/app", "x.y/z", "xzy/z", "a/x", "b/x",
+		"team-a/x", "a-b/c", "bob-dev/x", "team.io/a", "a/team", "o.k/x", "x/y", "catalog", "team/team")
+	a.actions = strings.Split(r.one("pull", "pull,push", "delete,pull,push", "push"), ",")
+	if r.chance(10) {
+		a.fields["type"], a.fields["name"], a.actions = "registry", "catalog", []string{"*"}
+	}
+	if r.chance(80) {
+		a.ip = net.ParseIP(r.one("10.1.2.3", "10.9.9.9", "192.0.2.1", "::1", "fe80::1"))
+	}
+	return a
+}
+
+// TestAlwaysLoads: whatever a list of rules is, the gate takes what becomes of
+// it, also what docker_auth does not start with.
+func TestAlwaysLoads(t *testing.T) {
+	for _, rules := range []string{
+		"[~]", "[[]]", "[x]", "[{}]", "[{match: }]", "[{match: {}, actions: x}]", "[{match: {account: [x]}, actions: []}]", "x", "~", "[{match: x, actions: []}]",
+		"[{match: {account: /(/}, actions: [pull]}]", "[{match: {ip: x}, actions: [pull]}]", "[{match: {labels: x}, actions: [pull]}]",
+		`[{match: {labels: {"": x, "${env:X}": y}}, actions: [pull], comment: "${env:X}"}]`, "[{match: {account: !!binary eA==}, actions: [pull]}]",
+		"[{match: {team: [x]}, actions: [pull]}]", "[{match: {labels: {a: ~}}, actions: [pull], comment: [x], other: 1}]",
+	} {
+		p := newPair(t, "acl: "+rules)
+		for _, a := range []string{"", "bob"} {
+			ask := oldAsk{fields: map[string]string{"account": a, "type": "repository", "name": "team/app", "service": "registry"}, actions: []string{"pull"}}
+			if _, has := func() (int, []string) {
+				p.index = make([]int, len(p.file.Auth.ACL))
+				return p.decide(ask)
+			}(); len(has) > 0 {
+				t.Errorf("%s grants %v", rules, has)
+			}
+		}
+	}
+}
+
+// TestForeign is about files of others.
+func TestForeign(t *testing.T) {
+	for _, source := range []string{"", "# nothing", "version: 0.1\nstorage: {}", "{}"} {
+		if _, err := Convert("x", []byte(source), nowhere{}); !errors.Is(err, ErrForeign) {
+			t.Errorf("Convert(%q) = %v", source, err)
+		}
+	}
+}
