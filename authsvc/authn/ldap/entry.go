@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +53,19 @@ func (d *Directory) account(ctx context.Context, k *conn, account string) (entry
 	case found[0].dn == "":
 		return entry{}, errNoName
 	}
-	return found[0], nil
+	return found[0], found[0].whole()
+}
+
+// whole reports an attribute of which an Active Directory gives only a part,
+// memberOf;range=0-1499. What is missing could be the group that a rule refuses.
+func (e entry) whole() error {
+	for _, a := range e.attributes {
+		name, part, cut := strings.Cut(strings.ToLower(a.Name), ";range=")
+		if cut && !strings.HasSuffix(part, "-*") {
+			return fmt.Errorf("the account has more values of %s than the directory gives at once: find its groups by groups", name)
+		}
+	}
+	return nil
 }
 
 // The attributes that say whether an account is disabled.

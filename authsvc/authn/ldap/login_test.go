@@ -2,8 +2,10 @@ package ldap_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -59,6 +61,49 @@ func TestLoginsTogetherAreOne(t *testing.T) {
 	searches, binds := len(s.Requests(ldaptest.Search)), len(s.Requests(ldaptest.Bind))
 	if searches != 2 || binds != 2 { // one bind is the service's
 		t.Errorf("%d searches and %d binds", searches, binds)
+	}
+}
+
+// TestSeveralDirectories are asked in their order, and none keeps the people of
+// another out.
+func TestSeveralDirectories(t *testing.T) {
+	first := ldaptest.Start(t, ldaptest.Options{}, entries...)
+	second := ldaptest.Start(t, ldaptest.Options{}, ldaptest.Entry{DN: "uid=alice,dc=x", Password: "other", Attributes: map[string][]string{"uid": {"alice"}}},
+		ldaptest.Entry{DN: "uid=bob,dc=x", Password: "other", Attributes: map[string][]string{"uid": {"bob"}}})
+	var chain authn.Chain
+	all, err := ldap.Configs{
+		{Addr: first.Addr, Base: "dc=x", Filter: "(uid=${account})"},
+		{Addr: second.Addr, Base: "dc=x", Filter: "(uid=${account})"},
+	}.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range all {
+		defer d.Close()
+		chain = append(chain, d)
+	}
+	login := func(account string, password authn.Secret) error {
+		_, err := chain.Authenticate(t.Context(), authn.Credentials{Account: account, Password: password})
+		return err
+	}
+	if err := login("alice", "secret"); err != nil {
+		t.Errorf("alice of the first: %v", err)
+	}
+	if err := login("alice", "other"); !errors.Is(err, authn.ErrWrongPassword) {
+		t.Errorf("alice of the second, where the first has one: %v", err)
+	}
+	if err := login("bob", "other"); err != nil {
+		t.Errorf("bob of the second: %v", err)
+	}
+	if err := login("mallory", "other"); !errors.Is(err, authn.ErrUnknownUser) {
+		t.Errorf("whom neither knows: %v", err)
+	}
+	first.Down()
+	if err := login("bob", "other"); err != nil {
+		t.Errorf("bob of the second, without the first: %v", err)
+	}
+	if err := login("mallory", "other"); err == nil || errors.Is(err, authn.ErrUnknownUser) || !strings.Contains(err.Error(), first.Addr) {
+		t.Errorf("whom the second does not know, without the first: %v", err)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestStartTLSIsNotLeftOut(t *testing.T) {
 	for name, s := range map[string]*ldaptest.Server{
 		"has none":  ldaptest.Start(t, ldaptest.Options{}, service, person("alice")),
 		"is TLS":    ldaptest.Start(t, ldaptest.Options{TLS: good, LDAPS: true}, service, person("alice")),
-		"old TLS":   ldaptest.Start(t, ldaptest.Options{TLS: &tls.Config{Certificates: good.Certificates, MaxVersion: tls.VersionTLS11}}, service, person("alice")), //nolint:gosec // on purpose
+		"old TLS":   ldaptest.Start(t, ldaptest.Options{TLS: &tls.Config{Certificates: good.Certificates, MaxVersion: tls.VersionTLS11}}, service, person("alice")),
 		"refuses":   refusing(ldaptest.Start(t, ldaptest.Options{TLS: good}, service, person("alice")), &ldaptest.Fault{Code: 52}),
 		"hangs up":  refusing(ldaptest.Start(t, ldaptest.Options{TLS: good}, service, person("alice")), &ldaptest.Fault{Close: true}),
 		"is broken": refusing(ldaptest.Start(t, ldaptest.Options{TLS: good}, service, person("alice")), &ldaptest.Fault{Raw: make([]byte, 9)}),

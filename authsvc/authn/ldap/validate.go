@@ -20,6 +20,10 @@ const (
 	tlsNone   = "none"
 	tlsStart  = "starttls"
 	tlsAlways = "always"
+)
+
+// Bounds of what can be configured.
+const (
 	mostConns = 256
 	mostDepth = 64
 	mostTime  = time.Minute

@@ -48,6 +48,24 @@ func TestHtpasswdIsFollowed(t *testing.T) {
 	}
 }
 
+// TestCheckReadsFilesOfDirectories, and says in which of them.
+func TestCheckReadsFilesOfDirectories(t *testing.T) {
+	t.Parallel()
+	path := changed(t, config(t, "http://127.0.0.1:1", ""), "auth:\n", `auth:
+  ldap_auth:
+    - {addr: "127.0.0.1:1", base: dc=x, filter: "(uid=${account})"}
+    - {addr: "127.0.0.1:1", base: dc=x, filter: "(uid=${account})", tls: always, ca_certificate: /nowhere/ca.pem}
+`)
+	loaded, err := configs.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := path + ":8: auth.ldap_auth[1].ca_certificate: open /nowhere/ca.pem: no such file or directory"
+	if err = Check(loaded); err == nil || err.Error() != want {
+		t.Errorf("Check() = %v, want %s", err, want)
+	}
+}
+
 // TestCheckReadsHtpasswd: `regate check` says what is wrong with its lines.
 func TestCheckReadsHtpasswd(t *testing.T) {
 	t.Parallel()
