@@ -13,15 +13,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regate/regate/acme"
+	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/configs/dockerauth"
 )
 
 func importCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "import",
-		Short: "Make a configuration of another program's",
-		Args:  noCommand,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:     "import",
+		Short:   "Make a configuration of another program's",
+		Example: `  regate import docker_auth auth_config.yml > regate.yaml`,
+		Args:    noCommand,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(importDockerAuth(s))
 	return c
@@ -108,13 +110,10 @@ func (thisMachine) Program(command string) error {
 	return err
 }
 
-// File is dockerauth.Machine's.
-func (thisMachine) File(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return f.Close()
+// Directory is dockerauth.Machine's.
+func (thisMachine) Directory(cfg ldap.Config) error {
+	_, err := ldap.Configs{cfg}.Open(nil)
+	return err
 }
 
 // Certificate is dockerauth.Machine's.

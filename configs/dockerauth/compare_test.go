@@ -17,6 +17,7 @@ import (
 
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/problem"
@@ -25,8 +26,8 @@ import (
 // nowhere is a machine without any of the files.
 type nowhere struct{}
 
-func (nowhere) Program(string) error { return os.ErrNotExist }
-func (nowhere) File(string) error    { return os.ErrNotExist }
+func (nowhere) Program(string) error        { return os.ErrNotExist }
+func (nowhere) Directory(ldap.Config) error { return os.ErrNotExist }
 func (nowhere) Certificate(string, string) ([]string, error) {
 	return nil, os.ErrNotExist
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/regate/regate/authsvc/authn/ldap"
 )
 
 // A Machine says what is there of what the source names. docker_auth's paths
@@ -12,8 +14,9 @@ import (
 type Machine interface {
 	// Program returns an error if a program cannot be started.
 	Program(command string) error
-	// File returns an error if a file cannot be read.
-	File(path string) error
+	// Directory returns an error if the files of a directory, which is valid,
+	// are of no use.
+	Directory(cfg ldap.Config) error
 	// Certificate returns the hosts that a certificate is for, or an error if
 	// it is of no use.
 	Certificate(cert, key string) (hosts []string, err error)

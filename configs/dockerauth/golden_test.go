@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/regate/regate/authsvc/authn/ldap"
 )
 
 var update = flag.Bool("update", false, "write what the tests in testdata should give")
@@ -14,9 +16,16 @@ var update = flag.Bool("update", false, "write what the tests in testdata should
 // A place is a machine that has these files and programs.
 type place []string
 
-func (p place) Program(command string) error { return p.File(command) }
+func (p place) Directory(cfg ldap.Config) error {
+	for _, file := range []string{cfg.BindPasswordFile, cfg.CACertificate} {
+		if err := p.Program(file); file != "" && err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-func (p place) File(path string) error {
+func (p place) Program(path string) error {
 	if !slices.Contains(p, path) {
 		return &os.PathError{Op: "open", Path: path, Err: os.ErrNotExist}
 	}
@@ -24,10 +33,10 @@ func (p place) File(path string) error {
 }
 
 func (p place) Certificate(cert, key string) ([]string, error) {
-	if err := p.File(cert); err != nil {
+	if err := p.Program(cert); err != nil {
 		return nil, err
 	}
-	return []string{"registry.acme.test", "10.0.0.5"}, p.File(key)
+	return []string{"registry.acme.test", "10.0.0.5"}, p.Program(key)
 }
 
 // TestGolden converts the files in testdata and compares the results and the

@@ -125,21 +125,18 @@ func (c *converter) judge(d *directory) (off bool) {
 			c.report.add(d.line, Open, f.Path, "is a comment until this is right: %s", f.Msg)
 		}
 	}
-	off = found.Fatal()
-	for _, file := range []string{d.BindPasswordFile, d.CACertificate} {
-		if file == "" || off {
-			continue
-		}
-		if err := c.on.File(file); err != nil {
-			c.report.add(d.line, Open, "ldap_auth", "is a comment until its files are here: %v", err)
-			off = true
-		}
+	if found.Fatal() {
+		return true
 	}
-	if !off && !sayable(d.text()) {
+	if err := c.on.Directory(d.Config); err != nil {
+		c.report.add(d.line, Open, "ldap_auth", "is a comment until its files are here: %v", err)
+		return true
+	}
+	if !sayable(d.text()) {
 		c.report.add(d.line, Changed, "ldap_auth", "is a comment: ${env:…} can stand in secrets only")
-		off = true
+		return true
 	}
-	return off
+	return false
 }
 
 func (d *directory) text() string {

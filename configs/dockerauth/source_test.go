@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/regate/regate/authsvc/authn/ldap"
 )
 
 var syntaxTests = []struct{ name, source, want string }{
@@ -138,5 +140,5 @@ func FuzzConvert(f *testing.F) {
 type everywhere struct{}
 
 func (everywhere) Program(string) error                         { return nil }
-func (everywhere) File(string) error                            { return nil }
+func (everywhere) Directory(ldap.Config) error                  { return nil }
 func (everywhere) Certificate(string, string) ([]string, error) { return []string{"a.test"}, nil }
