@@ -44,7 +44,7 @@ func (m *managed) begin(ctx context.Context, p *plan, host string) error {
 		return err // the trouble stays what it was
 	}
 	err := m.storage.probe(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		m.tell(host, stateTrouble(err))
 	}
 	return err

@@ -57,9 +57,16 @@ func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
 		return false, fmt.Errorf("lock %s: %w", name, err)
 	}
 	if !s.keep(name, lease) {
-		return false, fmt.Errorf("lock %s: %w", name, errors.Join(context.Canceled, lease.Release(context.WithoutCancel(ctx))))
+		return false, fmt.Errorf("lock %s: %w", name, errors.Join(context.Canceled, s.release(ctx, lease)))
 	}
 	return true, nil
+}
+
+// release gives a lease back, even if ctx has ended.
+func (s *storage) release(ctx context.Context, lease state.Lease) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.deadline)
+	defer cancel()
+	return lease.Release(ctx)
 }
 
 // keep notes a lease for releaseAll, unless that is over.
@@ -73,17 +80,15 @@ func (s *storage) keep(name string, lease state.Lease) bool {
 	return true
 }
 
-// Unlock implements certmagic.Locker. certmagic's ctx cannot end, and neither
-// does Close keep a lock from being given back.
+// Unlock implements certmagic.Locker. Close does not keep a lock from being
+// given back either.
 func (s *storage) Unlock(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.deadline)
-	defer cancel()
 	lease := s.take(name)
 	if lease == nil {
 		return fmt.Errorf("lock %s is not held", name)
 	}
 	defer s.releasing.Done()
-	return lease.Release(ctx)
+	return s.release(ctx, lease)
 }
 
 func (s *storage) take(name string) state.Lease {

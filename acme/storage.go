@@ -66,12 +66,15 @@ func (s *storage) within(ctx context.Context) (context.Context, context.CancelFu
 
 // Store implements certmagic.Storage.
 func (s *storage) Store(ctx context.Context, key string, value []byte) error {
+	asked := ctx
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	err := s.keepValue(ctx, key, value)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unkept = err
+	if asked.Err() == nil { // or else it was called off, which says nothing of the state
+		s.unkept = err
+	}
 	if dir, part, ok := splitAsset(key); ok && part == lastPart {
 		s.lost[path.Base(dir)] = err != nil
 	}
@@ -93,11 +96,14 @@ func (s *storage) keepValue(ctx context.Context, key string, value []byte) error
 	return err
 }
 
-// probe reports whether the state could keep a certificate now. What it writes
-// leaves room for one, on a disk that is almost full.
+// probe reports whether the state could keep a certificate now, and give it
+// back. What it writes leaves room for one, on a disk that is almost full.
 func (s *storage) probe(ctx context.Context) error {
 	const key = "probe"
 	if err := s.Store(ctx, key, make([]byte, 16<<10)); err != nil {
+		return err
+	}
+	if _, err := s.Load(ctx, key); err != nil && !errors.Is(err, fs.ErrNotExist) { // which another one's probe took
 		return err
 	}
 	return s.Delete(ctx, key)
@@ -105,12 +111,15 @@ func (s *storage) probe(ctx context.Context) error {
 
 // Load implements certmagic.Storage.
 func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
+	asked := ctx
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	value, err := s.load(ctx, key)
 	s.mu.Lock()
-	s.failed = err
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if asked.Err() == nil {
+		s.failed = err
+	}
 	return value, notExist(key, err)
 }
 

@@ -187,6 +187,37 @@ func TestP04OutageIsNotAbsence(t *testing.T) {
 	}
 }
 
+// A certificate may be read years after it was written, so whether the state
+// answers again is not for the next one who reads to find out.
+func TestProbeEndsTrouble(t *testing.T) {
+	t.Parallel()
+	st := &faulty{Store: openStore(t)}
+	s := testStorage(t, st)
+	for _, op := range []string{"Get", "Put"} {
+		st.fail(op, "")
+		_, _ = s.Load(t.Context(), "acme/x")
+		if err := s.probe(t.Context()); err == nil || s.trouble() == nil {
+			t.Errorf("while %s fails: probe %v, trouble %v", op, err, s.trouble())
+		}
+		st.heal()
+		if err := s.probe(t.Context()); err != nil || s.trouble() != nil {
+			t.Errorf("after %s has failed: probe %v, trouble %v", op, err, s.trouble())
+		}
+	}
+}
+
+// A reload ends orders wherever they are.
+func TestCalledOffIsNoTrouble(t *testing.T) {
+	t.Parallel()
+	s := testStorage(t, openStore(t))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, loaded := s.Load(ended, "acme/x")
+	if stored := s.Store(ended, "acme/x", []byte("x")); loaded == nil || stored == nil || s.trouble() != nil {
+		t.Errorf("Load: %v, Store: %v, trouble: %v", loaded, stored, s.trouble())
+	}
+}
+
 // P5: a lock is held for hours, but by heartbeat.
 func TestP05LocksAreHeldByHeartbeat(t *testing.T) {
 	t.Parallel()
