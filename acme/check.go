@@ -5,7 +5,15 @@ import "github.com/regate/regate/internal/problem"
 // Check reads the files that cfg names, which must be valid, and says what is
 // wrong with them, with paths relative to cfg. It changes nothing.
 func Check(cfg Config) error {
-	cfg = cfg.withDefaults()
+	var l problem.List
+	_, err := cfg.ClientCAs()
+	l.Under("", err)
+	l.Under("", checkSource(cfg.withDefaults()))
+	return l.Err()
+}
+
+// checkSource reads what the mode needs.
+func checkSource(cfg Config) error {
 	switch {
 	case cfg.Mode == ModeFiles:
 		_, err := readFiles(cfg)

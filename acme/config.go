@@ -46,6 +46,13 @@ type Config struct {
 	// Files are the certificates of mode files; each host must be in one of
 	// them. They are read again within 5 s of a change.
 	Files []KeyPair `yaml:"files"`
+
+	// ClientCA is a PEM file with the certificates of CAs. Clients are then
+	// asked for a certificate below one of them, which is for the account that
+	// auth.client_certificates says. They need not have one; one that is not
+	// good ends the handshake. The file is read again when it changes. Not in
+	// mode proxied, in which the gate sees no handshake. Default none.
+	ClientCA string `yaml:"client_ca"`
 }
 
 // Internal configures the gate's own CA.
@@ -157,6 +164,9 @@ func (c Config) validateMode(l *problem.List) {
 	default:
 		l.Addf("mode", "%q is none of acme, internal, files and proxied", c.Mode)
 		return
+	}
+	if mode == ModeProxied && c.ClientCA != "" {
+		l.Addf("client_ca", "asks for certificates in the handshake, which in mode proxied is the balancer's, and what a balancer says of one is not believed")
 	}
 	if mode != ModeACME && !reflect.DeepEqual(c.ACME, ACME{}) {
 		l.Warnf("acme", "is not read in mode %s", mode)

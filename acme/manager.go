@@ -38,6 +38,8 @@ type Manager struct {
 	tls   *tls.Config               // nil in mode proxied
 	ca    atomic.Pointer[authority] // nil but in mode internal
 
+	clients atomic.Pointer[tls.Config] // tls that asks for a certificate; nil if nobody is asked
+
 	challenges  *client.Challenges          // empty but in mode acme
 	authorities atomic.Pointer[authorities] // nil but in mode acme
 
@@ -105,13 +107,13 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 	case ModeFiles:
 		m.files = newFiles(m.shelf, every.files, deps.Log)
 	}
+	if m.mode != ModeProxied {
+		m.tls = newTLSConfig(m.shelf, cfg.oldestVersion())
+		m.tls.GetConfigForClient = m.configFor
+	}
 	commit, err := m.Prepare(ctx, cfg)
 	if err != nil {
 		return nil, err
-	}
-	if m.mode != ModeProxied {
-		m.tls = newTLSConfig(m.shelf, cfg.oldestVersion())
-		m.tls.GetConfigForClient = m.challenges.Config
 	}
 	commit()
 	return m, nil
@@ -149,6 +151,22 @@ func (m *Manager) Prepare(ctx context.Context, cfg Config) (commit func(), err e
 	if cfg.Mode != m.mode {
 		return nil, fmt.Errorf("tls.mode cannot change from %s to %s while the gate runs", m.mode, cfg.Mode)
 	}
+	cas, err := cfg.ClientCAs()
+	if err != nil {
+		return nil, err
+	}
+	follow, err := m.prepare(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	clients := m.asking(cas)
+	return func() {
+		follow()
+		m.clients.Store(clients)
+	}, nil
+}
+
+func (m *Manager) prepare(ctx context.Context, cfg Config) (commit func(), err error) {
 	switch m.mode {
 	case ModeACME:
 		return m.prepareACME(cfg)

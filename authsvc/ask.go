@@ -18,6 +18,7 @@ import (
 // An ask is a request for a token: who asks, for which service, for what.
 type ask struct {
 	cred    authn.Credentials
+	account string // that whoever asks says to be; "" if nothing is said
 	service string // "" is the default one
 	client  string // what the client calls itself, for the log
 	scope   oci.Scope
@@ -26,7 +27,8 @@ type ask struct {
 // parseAsk reads a request for a token in any of the forms that clients use
 // (protocol.md 1.2, 1.3): a GET with Basic credentials, a POST with a grant,
 // or a POST with Basic credentials, which is the GET with its parameters in
-// the body.
+// the body. A client certificate takes the place of Basic credentials where
+// there are none.
 func parseAsk(r *http.Request) (ask, error) {
 	params, err := parameters(r)
 	if err != nil {
@@ -41,7 +43,13 @@ func parseAsk(r *http.Request) (ask, error) {
 	if err != nil {
 		return ask{}, err
 	}
-	return ask{cred: cred, service: params.Get("service"), client: params.Get("client_id"), scope: scope}, nil
+	return ask{
+		cred:    cred,
+		account: params.Get("account"),
+		service: params.Get("service"),
+		client:  params.Get("client_id"),
+		scope:   scope,
+	}, nil
 }
 
 // parameters returns those of the query of a GET, and those of the body of a
@@ -96,7 +104,11 @@ func credentials(r *http.Request, params url.Values) (authn.Credentials, error) 
 	if err != nil {
 		return basic, err
 	}
-	cred, err := grant(r.Method, params, basic)
+	typ := grantType(r.Method, params)
+	if basic.Anonymous() && typ == "" && r.TLS != nil {
+		basic.Chains = r.TLS.VerifiedChains
+	}
+	cred, err := grant(r.Method, typ, params, basic)
 	if err != nil {
 		return cred, err
 	}
@@ -106,10 +118,14 @@ func credentials(r *http.Request, params url.Values) (authn.Credentials, error) 
 		return cred, unauthenticated(badLogin)
 	case account != "" && cred.Anonymous():
 		return cred, unauthenticated("an account needs its password")
-	case account != "" && account != cred.Account:
-		return cred, oci.Errorf(oci.BadRequest, "account is not the user that logs in")
+	case account != "" && account != cred.Account && !cred.Certified():
+		return cred, otherAccount()
 	}
 	return cred, nil
+}
+
+func otherAccount() error {
+	return oci.Errorf(oci.BadRequest, "account is not the user that logs in")
 }
 
 // Longest account and password that are handed to a back end, in bytes.
@@ -126,9 +142,16 @@ func plausible(c authn.Credentials) bool {
 		!strings.ContainsFunc(c.Account, isControl)
 }
 
+// grantType is that of a POST, "" if it has none. A GET never has one.
+func grantType(method string, params url.Values) string {
+	if method != http.MethodPost {
+		return ""
+	}
+	return params.Get("grant_type")
+}
+
 // grant picks the credentials that the grant type names.
-func grant(method string, params url.Values, basic authn.Credentials) (authn.Credentials, error) {
-	typ := params.Get("grant_type")
+func grant(method, typ string, params url.Values, basic authn.Credentials) (authn.Credentials, error) {
 	switch {
 	case method != http.MethodPost:
 		return basic, nil
@@ -173,7 +196,10 @@ func basicAuth(h http.Header) (authn.Credentials, error) {
 
 // badLogin is all that somebody is told whom we turn away, whatever the
 // reason, so that nobody learns which accounts there are.
-const badLogin = "wrong user name or password"
+const (
+	badLogin       = "wrong user name or password"
+	badCertificate = "no account here goes with this client certificate"
+)
 
 func unauthenticated(msg string) *oci.Error { return oci.Errorf(oci.Unauthenticated, "%s", msg) }
 
@@ -184,6 +210,8 @@ func refusal(c authn.Credentials, err error) error {
 	switch {
 	case c.Anonymous() && errors.Is(err, authn.ErrUnknownUser):
 		return unauthenticated("log in first")
+	case c.Certified() && errors.Is(err, authn.ErrUnknownUser):
+		return unauthenticated(badCertificate).Because(err)
 	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, authn.ErrWrongPassword):
 		return unauthenticated(badLogin).Because(err)
 	case errors.Is(err, authn.ErrBusy):

@@ -2,6 +2,7 @@ package authsvc
 
 import (
 	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
@@ -27,6 +28,9 @@ type Config struct {
 	// LDAPAuth are directories that are asked about accounts which nobody before
 	// knows.
 	LDAPAuth ldap.Configs `yaml:"ldap_auth"`
+	// ClientCertificates are the accounts of those who show a certificate below
+	// one of tls.client_ca, and no password or token.
+	ClientCertificates cert.Config `yaml:"client_certificates"`
 	// ACL are the rules; the first that matches decides, and without one
 	// nothing is granted.
 	ACL acl.Config `yaml:"acl"`
@@ -43,6 +47,7 @@ func (c Config) Validate() error {
 		l.Under("ext_auth", c.ExtAuth.Validate())
 	}
 	l.Under("ldap_auth", c.LDAPAuth.Validate())
+	l.Under("client_certificates", c.ClientCertificates.Validate())
 	l.Under("acl", c.ACL.Validate())
 	if c.ExtAuthz != nil {
 		l.Under("ext_authz", c.ExtAuthz.Validate())
@@ -52,7 +57,7 @@ func (c Config) Validate() error {
 
 // KnowsAnybody reports whether there is a place where accounts could be.
 func (c Config) KnowsAnybody() bool {
-	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0
+	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || len(c.ClientCertificates) > 0
 }
 
 // GrantsAnything reports whether there is a place where rules could be.

@@ -9,14 +9,13 @@ import (
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/token"
-	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
 
 // A Door lets requests in that show a token of ours, or whose sender logs in
-// with the request itself: that is granted what a token for just this request
-// would grant, by the same accounts, the same memory of good passwords and the
-// same rules.
+// with the request itself, by Basic credentials or a client certificate: that
+// is granted what a token for just this request would grant, by the same
+// accounts, the same memory of good passwords and the same rules.
 type Door struct {
 	tokens *token.Verifier
 	logins *Service
@@ -50,26 +49,40 @@ func (d *Door) enter(ctx context.Context, shown oci.Shown, needs []oci.Access) (
 	switch {
 	case err != nil:
 		return oci.Grant{}, challenged(err)
-	case cred.Anonymous():
+	case cred.Anonymous(), cred.Certified() && len(needs) == 0:
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: needsToken}
 	}
 	return d.login(ctx, cred, needs)
 }
 
-// needsToken is what the anonymous are told. They get tokens as well, if there
+// needsToken is what the anonymous are told, who get tokens as well, if there
 // is such an account: that is how docker learns whom to ask.
+//
+// It is also the answer to /v2/ where a certificate is all that is shown.
+// docker, podman and crane would take a 200 for a registry where nobody logs
+// in: they would never show the password or token that their user has, and
+// `docker login` would take any password for right. With the challenge they ask
+// for a token, which the certificate gets them as well.
 const needsToken = "authentication required"
 
 // direct returns the credentials of a request that shows no token; none if it
-// shows nothing that the gate understands.
-func direct(shown oci.Shown) (authn.Credentials, error) {
+// shows nothing that the gate understands. The certificate counts only beside
+// no Authorization: whoever shows that wants to be somebody else, or nobody.
+func direct(shown oci.Shown) (cred authn.Credentials, err error) {
 	header := shown.Authorization.Reveal()
-	if scheme, _, _ := strings.Cut(header, " "); !strings.EqualFold(scheme, "Basic") {
-		return authn.Credentials{}, nil
+	scheme, _, _ := strings.Cut(header, " ")
+	switch {
+	case header == "":
+	case !strings.EqualFold(scheme, "Basic"):
+		return cred, nil
+	default:
+		cred, err = basicAuth(http.Header{"Authorization": {header}})
 	}
-	cred, err := basicAuth(http.Header{"Authorization": {header}})
 	if err == nil && !plausible(cred) {
 		err = unauthenticated(badLogin)
+	}
+	if cred.Anonymous() {
+		cred.Chains = shown.Chains
 	}
 	cred.From = shown.From
 	return cred, err
@@ -79,10 +92,9 @@ func direct(shown oci.Shown) (authn.Credentials, error) {
 // a token was issued at this moment: one that would be refused by what is
 // revoked is not good for this request either.
 func (d *Door) login(ctx context.Context, cred authn.Credentials, needs []oci.Access) (oci.Grant, error) {
-	edge.RecordFrom(ctx).Subject = cred.Account
-	id, err := d.logins.users.Authenticate(ctx, cred)
+	id, err := d.logins.identify(ctx, cred)
 	if err != nil {
-		return oci.Grant{}, challenged(refusal(cred, err))
+		return oci.Grant{}, challenged(err)
 	}
 	if d.tokens.Revoked(id.Account) {
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: "access was revoked"}

@@ -17,6 +17,7 @@ import (
 // A Service gives out tokens at /auth.
 type Service struct {
 	users   authn.Authenticator
+	certs   authn.Authenticator
 	rules   acl.Decider
 	tokens  *token.Issuer
 	observe Observer
@@ -29,11 +30,12 @@ type Observer func(refused string)
 
 // Parts are what a Service is made of.
 type Parts struct {
-	Users   authn.Authenticator // asked with every request's credentials, the anonymous' too
-	Rules   acl.Decider
-	Tokens  *token.Issuer
-	Observe Observer    // nil is nobody
-	Log     *zap.Logger // nil is silence
+	Users        authn.Authenticator // asked with every request's credentials, the anonymous' too
+	Certificates authn.Authenticator // asked instead where a client certificate is all there is; nil knows none
+	Rules        acl.Decider
+	Tokens       *token.Issuer
+	Observe      Observer    // nil is nobody
+	Log          *zap.Logger // nil is silence
 }
 
 // New makes a Service.
@@ -44,7 +46,10 @@ func New(p Parts) *Service {
 	if p.Log == nil {
 		p.Log = zap.NewNop()
 	}
-	return &Service{users: p.Users, rules: p.Rules, tokens: p.Tokens, observe: p.Observe, log: p.Log.Named("auth")}
+	if p.Certificates == nil {
+		p.Certificates = authn.Chain{}
+	}
+	return &Service{users: p.Users, certs: p.Certificates, rules: p.Rules, tokens: p.Tokens, observe: p.Observe, log: p.Log.Named("auth")}
 }
 
 // ServeToken answers a request for a token (protocol.md 1.10). What somebody
@@ -75,15 +80,33 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.users.Authenticate(r.Context(), ask.cred)
+	id, err := s.identify(r.Context(), ask.cred)
 	if err != nil {
-		return refusal(ask.cred, err)
+		return err
+	}
+	if ask.cred.Certified() && ask.account != "" && ask.account != id.Account {
+		return otherAccount()
 	}
 	granted, err := s.grant(r.Context(), acl.Ask{Identity: id, From: ask.cred.From, Service: audience}, ask.scope)
 	if err != nil {
 		return err
 	}
 	return s.send(w, r, answer{id: id, ask: ask, audience: audience, granted: granted})
+}
+
+// identify returns who shows cred, and notes it for the log, however it ends.
+func (s *Service) identify(ctx context.Context, cred authn.Credentials) (authn.Identity, error) {
+	rec, users := edge.RecordFrom(ctx), s.users
+	rec.Subject = cred.Account
+	if cred.Certified() {
+		users = s.certs
+	}
+	id, err := users.Authenticate(ctx, cred)
+	if err != nil {
+		return authn.Identity{}, refusal(cred, err)
+	}
+	rec.Subject = id.Account
+	return id, nil
 }
 
 // grant returns the part of wanted that the rules grant to whoever asks. If that

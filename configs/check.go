@@ -32,6 +32,7 @@ func (f *File) checkEntry(bad *problem.List) {
 		bad.Warnf("listen.public_url", "%s is none of tls.hosts, so whatever stands before the gate must have the certificate for it", host)
 	}
 	f.checkChallenges(bad)
+	f.checkClients(bad)
 	if path := f.ControlSocket(); len(path) > maxSocketPath {
 		bad.Addf("listen.control", "%s is longer than the %d bytes that a socket's path may have", path, maxSocketPath)
 	}
@@ -44,6 +45,18 @@ func (f *File) checkChallenges(bad *problem.List) {
 	}
 	if f.TLS.ProvedHere() && f.Listen.PublicURL == "" && port(f.Listen.HTTPS) != "443" && port(f.Listen.HTTP) != "80" {
 		bad.Warnf("listen", "CAs connect to port 443 or 80 of tls.hosts, and the gate listens on neither: see to it that one of them leads here, or use tls.acme.dns")
+	}
+}
+
+// checkClients: certificates that are asked for are for somebody, and the other
+// way round.
+func (f *File) checkClients(bad *problem.List) {
+	asked, known := f.TLS.ClientCA != "", len(f.Auth.ClientCertificates) > 0
+	switch {
+	case asked && !known:
+		bad.Addf("tls.client_ca", "needs auth.client_certificates, which say whose the certificates are, such as [{name: cn}]")
+	case known && !asked:
+		bad.Addf("auth.client_certificates", "needs tls.client_ca, the CAs whose certificates are believed")
 	}
 }
 
@@ -141,7 +154,7 @@ func (f *File) checkTokens(bad *problem.List) {
 // checkRoot: whoever has a TLS certificate below the token root could sign
 // tokens with its key.
 func (f *File) checkRoot(bad *problem.List) {
-	tls := []string{f.TLS.Internal.CACert, f.TLS.Internal.CAKey}
+	tls := []string{f.TLS.Internal.CACert, f.TLS.Internal.CAKey, f.TLS.ClientCA}
 	for _, pair := range f.TLS.Files {
 		tls = append(tls, pair.Cert, pair.Key)
 	}

@@ -135,8 +135,8 @@ func TestExplain(t *testing.T) {
 	all.Addf("auth.password_file", "is empty")
 	all.Warnf("tls.ca", "is old")
 	all.Addf("tls.cert", "is no certificate")
-	want := "testdata/paths/regate.yaml:10: registries.a.auth.password_file: is empty\n" +
-		"testdata/paths/regate.yaml:11: registries.a.tls.cert: is no certificate"
+	want := "testdata/paths/regate.yaml:11: registries.a.auth.password_file: is empty\n" +
+		"testdata/paths/regate.yaml:12: registries.a.tls.cert: is no certificate"
 	if got := f.Explain("registries.a", all.Err()); got.Error() != want {
 		t.Errorf("Explain() =\n%v\nwant\n%s", got, want)
 	}

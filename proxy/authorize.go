@@ -12,10 +12,10 @@ import (
 // An Authorizer says on whose behalf a request comes, and whether it may pass.
 //
 // Authorize returns a grant that covers needs, or an *oci.Refusal, of which
-// the caller makes a challenge. With no needs, whoever shows something valid
-// is granted that, and who shows nothing is refused: /v2/ is where clients
-// learn whom to ask for a token. Any other error means that it could not tell.
-// Calls may overlap.
+// the caller makes a challenge. With no needs, whoever shows a valid
+// Authorization is granted that, and who shows none is refused: /v2/ is where
+// clients learn whom to ask for a token. Any other error means that it could
+// not tell. Calls may overlap.
 type Authorizer interface {
 	Authorize(ctx context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error)
 }
@@ -45,8 +45,8 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 // shown is what a request shows of who sends it.
 func shown(r *http.Request) oci.Shown {
 	s := oci.Shown{Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r)}
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		s.Certificate = r.TLS.VerifiedChains[0][0]
+	if r.TLS != nil {
+		s.Chains = r.TLS.VerifiedChains
 	}
 	return s
 }

@@ -9,6 +9,7 @@ package authn
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/netip"
 )
@@ -25,16 +26,26 @@ var (
 	ErrBusy = errors.New("too many logins at once")
 )
 
-// Credentials are what somebody shows to prove who they are. The zero
-// Credentials are those of the anonymous.
+// Credentials are what somebody shows to prove who they are: an account with
+// its password, or a certificate. The zero Credentials are those of the
+// anonymous.
 type Credentials struct {
 	Account  string
 	Password Secret
 	From     netip.Addr // the client, as far as trusted proxies let us know it
+
+	// Chains lead from the client's certificate, the first of each, to a CA
+	// that the handshake trusted, the last. There are some only if nothing else
+	// was shown: a certificate belongs to a machine, a password to whoever uses
+	// it, and never stands in for a wrong one.
+	Chains [][]*x509.Certificate
 }
 
 // Anonymous reports whether no credentials were shown at all.
-func (c Credentials) Anonymous() bool { return c.Account == "" && c.Password == "" }
+func (c Credentials) Anonymous() bool { return c.Account == "" && c.Password == "" && !c.Certified() }
+
+// Certified reports whether a certificate is all that was shown.
+func (c Credentials) Certified() bool { return len(c.Chains) > 0 }
 
 // An Identity is an account that an authenticator has vouched for.
 type Identity struct {

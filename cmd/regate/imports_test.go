@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"authsvc/authn/ldap":          {"authsvc/authn"},
 	"authsvc/authn/ldap/ldaptest": {}, // for tests
 	"authsvc/authn/htpasswd":      {"authsvc/authn", "authsvc/password"},
+	"authsvc/authn/cert":          {"authsvc/authn"},
 	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},

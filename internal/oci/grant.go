@@ -9,9 +9,12 @@ import (
 
 // Shown is what a request shows of who sends it.
 type Shown struct {
-	Authorization Secret            // the header; empty if there is none
-	Certificate   *x509.Certificate // of the client, verified; nil if there is none
+	Authorization Secret // the header; empty if there is none
 	From          netip.Addr
+
+	// Chains lead from the client's certificate to a CA that the handshake
+	// trusted; none if it showed no certificate.
+	Chains [][]*x509.Certificate
 }
 
 // A Grant is all that passes from logging in to pulling: who, what, until when.

@@ -83,7 +83,14 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 	if err != nil {
 		return nil, err
 	}
-	return authsvc.New(authsvc.Parts{Users: login, Rules: rules, Tokens: issuer, Observe: p.meter.Token, Log: p.log}), nil
+	certs, err := certified(g.file)
+	if err != nil {
+		return nil, err
+	}
+	return authsvc.New(authsvc.Parts{
+		Users: login, Certificates: certs, Rules: rules, Tokens: issuer,
+		Observe: p.meter.Token, Log: p.log,
+	}), nil
 }
 
 // openPools makes a pool of each registry.

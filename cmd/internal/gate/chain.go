@@ -6,6 +6,7 @@ import (
 
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/htpasswd"
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
@@ -40,6 +41,16 @@ func (p *process) login(g *generation) (*authsvc.Login, error) {
 	g.users = m.chain
 	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.cost, secret) }
 	return authsvc.NewLogin(g.users, g.known, decoy), nil
+}
+
+// certified makes what knows the accounts of client certificates, which are not
+// in the chain: nobody there could tell anything about them.
+func certified(file *configs.File) (authn.Authenticator, error) {
+	cas, err := file.TLS.ClientCAs()
+	if err != nil {
+		return nil, file.Explain("tls", err)
+	}
+	return cert.New(file.Auth.ClientCertificates, cas), nil
 }
 
 func (m *chainMaker) addUsers(c authsvc.Config) error {
