@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/regate/regate/internal/oci"
 )
 
 func TestWatch(t *testing.T) {
@@ -152,10 +154,48 @@ func TestSlowClientIsNoStalledOne(t *testing.T) {
 	})
 }
 
+// TestStrangerMayBeSlow has twice as much pass in either direction as must: what
+// passes is counted, and nobody is cut off for the time alone.
+func TestStrangerMayBeSlow(t *testing.T) {
+	limits, stranger := Limits{MinRate: 1 << 10, Span: 20 * time.Second}, oci.Grant{}
+	t.Run("push", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := &http.Request{Body: io.NopCloser(&line{rate: 2 << 10, left: 256 << 10}), ContentLength: -1}
+			b := newInbound(discard{}, r, time.Minute, func(err error) { t.Errorf("ended with %v", err) })
+			limits.bound(b.watch, stranger)
+			if n, err := b.WriteTo(&sink{}); n != 256<<10 || err != nil {
+				t.Errorf("wrote %d bytes, %v", n, err)
+			}
+			_ = b.Close()
+		})
+	})
+	t.Run("pull", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := client{w: &line{rate: 2 << 10}, watch: newWatch(time.Minute, func() { t.Error("ended") }), step: leastStep}
+			limits.bound(c.watch, stranger)
+			if err := c.write(make([]byte, 256<<10)); err != nil {
+				t.Error(err)
+			}
+			c.watch.close()
+		})
+	})
+}
+
 // line is a client on a slow line.
 type line struct {
 	discard
 	rate, taken, largest int
+	left                 int // to be sent
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	n := min(len(p), l.left, 1<<10)
+	if n == 0 {
+		return 0, io.EOF
+	}
+	l.left -= n
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(l.rate))
+	return n, nil
 }
 
 func (l *line) Write(p []byte) (int, error) {
