@@ -82,14 +82,8 @@ func (d *directory) readLabels(s *section) {
 		return
 	}
 	d.Labels = make(map[string]ldap.LabelConfig)
-	for _, e := range labels.entries {
-		if labels.used[e.key] {
-			continue
-		}
-		l, ok := labels.child(e.key)
-		if !ok {
-			continue
-		}
+	for _, e := range labels.each() {
+		l := newSection(s.report, labels.key(e.key), e.val)
 		var cfg ldap.LabelConfig
 		cfg.Attribute, _, _ = l.text("attribute")
 		cfg.ParseCN, _, _ = l.flag("parse_cn")

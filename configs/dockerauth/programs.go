@@ -13,7 +13,7 @@ func (c *converter) writeExtAuth(p *page) bool {
 	if !ok {
 		return false
 	}
-	c.report.add(line, Changed, "ext_auth", "the program must answer within 5s, its environment is PATH and HOME, and it is not asked about names with spaces or empty passwords (docs/programs.md)")
+	c.report.add(line, Changed, "ext_auth", "the program must answer within 5s, its environment is PATH and HOME, and it is not asked about whoever does not log in, names with spaces, and empty passwords (docs/programs.md)")
 	if labels := c.mentioned(); len(labels) > 0 {
 		c.report.add(line, Dangerous, "ext_auth", "a * in a label that the program gives is a wildcard in the globs of rules that mention it, here as there")
 	}

@@ -27,9 +27,9 @@ var kinds = []Kind{Dangerous, Missing, Open, Changed, Needless, Kept}
 // A Finding is what became of something in the source.
 type Finding struct {
 	Line int    `json:"line"` // in the source; 0 if it is about what is not there
-	Last int    `json:"last"` // line, if it is about more than one
+	Last int    `json:"last"` // line that it is about
 	Kind Kind   `json:"kind"`
-	Path string `json:"path"` // of the key in the source
+	Path string `json:"path"` // of the key in the source; in the result if there is no line
 	Msg  string `json:"message,omitempty"`
 }
 
@@ -48,9 +48,10 @@ func (r *Report) kept(line, last int, path string) {
 // silent reports whether nothing was said since there were so many findings.
 func (r *Report) silent(since int) bool { return len(*r) == since }
 
-// inOrder puts the findings in the order of the lines.
+// inOrder puts the findings in the order of the lines, and at the end what is
+// about none.
 func (r Report) inOrder() Report {
-	slices.SortStableFunc(r, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(r, func(a, b Finding) int { return cmp.Compare(uint(a.Line-1), uint(b.Line-1)) })
 	return r
 }
 
@@ -63,7 +64,7 @@ func (r Report) String() string {
 		count[f.Kind]++
 	}
 	for _, f := range r.folded() {
-		fmt.Fprintf(&b, "%9s  %-10s  %s\n", f.lines(), f.Kind, f.saying())
+		fmt.Fprintf(&b, "%9s  %-10s  %s\n", f.lines(), f.Kind, printable(f.saying()))
 	}
 	var summary []string
 	for _, k := range kinds {

@@ -50,6 +50,26 @@ func (s *section) find(key string) (found entry, ok bool) {
 	return found, ok && !found.val.null
 }
 
+// each returns the entries that count of a mapping whose keys are names: of
+// two equal ones the last, in the place of the first.
+func (s *section) each() []entry {
+	var all []entry
+	at := make(map[string]int)
+	for _, e := range s.entries {
+		s.used[e.key] = true
+		i, again := at[e.key]
+		if !again {
+			at[e.key], all = len(all), append(all, e)
+			continue
+		}
+		if !all[i].merged && !e.merged {
+			s.report.add(all[i].line, Needless, s.key(e.key), "is given again in line %d, which counts", e.line)
+		}
+		all[i] = e
+	}
+	return all
+}
+
 // child is a section in the section. That of a key which is given twice has
 // what is in both.
 func (s *section) child(key string) (sub *section, ok bool) {
@@ -136,10 +156,15 @@ func (s *section) texts(key string) (texts []string, line int, ok bool) {
 	if !ok {
 		return nil, 0, false
 	}
-	if texts, ok = e.val.texts(); !ok {
-		s.wrong(e.line, key, "a list of texts")
-	}
+	texts, ok = s.textsOf(e)
 	return texts, e.line, ok
+}
+
+func (s *section) textsOf(e entry) (texts []string, ok bool) {
+	if texts, ok = e.val.texts(); !ok {
+		s.wrong(e.line, e.key, "a list of texts")
+	}
+	return texts, ok
 }
 
 // texts is a list; an element without a value is "".

@@ -53,6 +53,7 @@ func (c *converter) issuer(s *section) string {
 	wrong.Under("", token.Config{Issuer: issuer}.Validate())
 	switch {
 	case !ok || issuer == "":
+		c.open("auth.token.issuer", "is regate; write what the registry has as auth.token.issuer")
 		return ""
 	case wrong.Fatal() || !sayable(issuer):
 		c.report.add(line, Changed, s.key("issuer"), `is "regate": clients cannot read what is not printable ASCII without quotes and backslashes; your registries must have the same in auth.token.issuer`)

@@ -31,11 +31,8 @@ func readUsers(report *Report, root *section) []user {
 		return nil
 	}
 	var users []user
-	for _, e := range s.entries {
-		if s.used[e.key] {
-			continue
-		}
-		if e, ok = s.find(e.key); !ok {
+	for _, e := range s.each() {
+		if e.val.null {
 			report.add(e.line, Needless, s.key(e.key), "has no value, so that docker_auth knows no such account")
 			continue
 		}
@@ -127,15 +124,13 @@ func (u *user) readLabels(report *Report, s *section) {
 	if !ok {
 		return
 	}
-	for _, e := range labels.entries {
-		if labels.used[e.key] {
+	for _, e := range labels.each() {
+		if e.val.null {
 			continue
 		}
-		values, line, ok := labels.texts(e.key)
-		if !ok {
-			continue
+		if values, ok := labels.textsOf(e); ok {
+			u.addLabel(report, labels.key(e.key), e.line, e.key, values)
 		}
-		u.addLabel(report, labels.key(e.key), line, e.key, values)
 	}
 }
 
