@@ -54,6 +54,7 @@ type Env struct {
 	Home       string // an empty folder
 	Host       string // HOST:PORT of the registry
 	CA         string // file of the one authority to trust; "" for none
+	Cert, Key  string // files of a certificate to show; "" for none (docker, podman, skopeo, buildah, ctr)
 	Docker     string // DOCKER_HOST of the engine
 	Containerd string // socket of the engine
 }

@@ -22,6 +22,9 @@ func newCtr(env Env) (Client, error) {
 	if env.CA != "" {
 		toml += fmt.Sprintf("  ca = %q\n", env.CA)
 	}
+	if env.Cert != "" {
+		toml += fmt.Sprintf("  client = [[%q, %q]]\n", env.Cert, env.Key)
+	}
 	if _, err := writeFile(env, filepath.Join("hosts", env.Host, "hosts.toml"), toml); err != nil {
 		return nil, err
 	}

@@ -34,16 +34,27 @@ func certDir(env Env) (string, error) {
 	return dir, trust(env, dir)
 }
 
-// trust puts the authority into a folder, which is made in any case.
+// trust puts the authority and the client's certificate, if there are any, into
+// a folder under the names that docker and podman look for, as
+// https://docs.docker.com/engine/security/certificates has them. It makes the
+// folder in any case.
 func trust(env Env, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil || env.CA == "" {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(env.CA)
-	if err != nil {
-		return err
+	for name, from := range map[string]string{"ca.crt": env.CA, "client.cert": env.Cert, "client.key": env.Key} {
+		if from == "" {
+			continue
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(dir, "ca.crt"), text, 0o644)
+	return nil
 }
 
 // scratch makes a new folder below the home.

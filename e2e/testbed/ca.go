@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -76,6 +77,32 @@ func (ca *CA) Issue(t testing.TB, names ...string) (cert, key string) {
 			tmpl.DNSNames = append(tmpl.DNSNames, name)
 		}
 	}
+	return ca.certify(t, tmpl)
+}
+
+// IssueClient makes a certificate for a client with this common name, and with
+// the URIs as further names, and returns the files of both.
+func (ca *CA) IssueClient(t testing.TB, name string, uris ...string) (cert, key string) {
+	t.Helper()
+	tmpl := template(name)
+	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
+	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	for _, text := range uris {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmpl.URIs = append(tmpl.URIs, u)
+	}
+	return ca.certify(t, tmpl)
+}
+
+// IssueExpired makes a client's certificate that was good until a minute ago.
+func (ca *CA) IssueExpired(t testing.TB, name string) (cert, key string) {
+	t.Helper()
+	tmpl := template(name)
+	tmpl.NotAfter = time.Now().Add(-time.Minute)
+	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return ca.certify(t, tmpl)
 }
 
