@@ -27,10 +27,11 @@ import (
 // that it does not go wrong here.
 //
 //	P1  retries ask a test CA            TestP01RetriesAskTheSameCA
-//	P2  handshakes wait for storage      TestP02HandshakeDoesNotWaitForStorage (managed_test.go)
+//	P2  handshakes wait for storage      TestP02HandshakeDoesNotWaitForStorage (managed_test.go), TestP02StorageHasADeadline (storage_test.go)
 //	P3  storage fails at the start       TestP03StorageDownAtStart (managed_test.go), TestP03StorageDownAtStartOrdersNothing
-//	P4  an outage looks like absence     TestP04OutageIsNotAbsence (storage_test.go)
-//	P5  locks outlive a crash for hours  TestP05LocksAreHeldByHeartbeat, TestP05LostLockCannotWrite (storage_test.go)
+//	P4  an outage looks like absence     TestP04OutageIsNotAbsence, TestP04AbsenceIsAskedTwice (storage_test.go)
+//	P5  locks outlive a crash for hours  TestP05CrashDoesNotLockOut, and of holders TestP05LocksAreHeldByHeartbeat,
+//	                                     TestP05LostLockEndsTheAttempt, TestP05LostLockCannotWrite (storage_test.go)
 //	P6  strangers make storage work      TestP06ChallengesOfStrangersAskNoStorage
 //	P7  another issuer goes unnoticed    TestP07ReloadChangesCA (reload_test.go), TestP07ReloadChangesProfile
 //	P8  one key type, one name           TestP08OneNameAndKeyPerCertificate

@@ -187,6 +187,38 @@ func TestP04OutageIsNotAbsence(t *testing.T) {
 	}
 }
 
+// P4: one answer that was lost is no outage.
+func TestP04AbsenceIsAskedTwice(t *testing.T) {
+	t.Parallel()
+	st := &faulty{Store: openStore(t)}
+	s := testStorage(t, st)
+	left := 1
+	st.set(func(_ context.Context, op, _ string) error {
+		if left--; left >= 0 {
+			return errDown
+		}
+		return nil
+	})
+	if s.Exists(t.Context(), "acme/x") {
+		t.Error("what is not there exists, since the state failed once")
+	}
+}
+
+// P2: certmagic keeps locks of its own while it waits.
+func TestP02StorageHasADeadline(t *testing.T) {
+	t.Parallel()
+	st := &faulty{Store: openStore(t)}
+	s := newStorage(st, 10*time.Millisecond, zap.NewNop())
+	st.hang(nil)
+	_, loaded := s.Load(t.Context(), "acme/x")
+	_, listed := s.List(t.Context(), "acme", true)
+	for op, err := range map[string]error{"Load": loaded, "List": listed, "Store": s.Store(t.Context(), "acme/x", nil)} {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s of a state that hangs: %v, want %v", op, err, context.DeadlineExceeded)
+		}
+	}
+}
+
 // A certificate may be read years after it was written, so whether the state
 // answers again is not for the next one who reads to find out.
 func TestProbeEndsTrouble(t *testing.T) {
@@ -266,6 +298,50 @@ func TestP05LocksAreHeldByHeartbeat(t *testing.T) {
 	peer.releaseAll()
 	if ok, err := s.TryLock(ctx, "issue_cert_a"); !ok || err != nil {
 		t.Errorf("TryLock after releaseAll = %t, %v", ok, err)
+	}
+}
+
+// A leased store notes for how long leases are asked for.
+type leased struct {
+	state.Store
+	ttl time.Duration
+}
+
+func (l *leased) Acquire(ctx context.Context, name string, ttl time.Duration) (state.Lease, error) {
+	l.ttl = ttl
+	return l.Store.Acquire(ctx, name, ttl)
+}
+
+// However long certmagic means to hold a lock, a crash keeps others waiting for
+// less than a minute.
+func TestP05CrashDoesNotLockOut(t *testing.T) {
+	t.Parallel()
+	st := &leased{Store: openStore(t)}
+	s := testStorage(t, st)
+	if err := s.Lock(t.Context(), "issue_cert_a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RenewLockLease(t.Context(), "issue_cert_a", 6*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if st.ttl <= 0 || st.ttl > time.Minute {
+		t.Errorf("the lease is for %v", st.ttl)
+	}
+}
+
+// A holder that has lost its lock is told so before its next attempt.
+func TestP05LostLockEndsTheAttempt(t *testing.T) {
+	t.Parallel()
+	st := openStore(t)
+	s := testStorage(t, st)
+	if err := s.Lock(t.Context(), "issue_cert_a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil { // which takes all leases away
+		t.Fatal(err)
+	}
+	if err := s.RenewLockLease(t.Context(), "issue_cert_a", time.Hour); err == nil {
+		t.Error("RenewLockLease of a lost lock succeeded")
 	}
 }
 
