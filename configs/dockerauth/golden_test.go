@@ -75,6 +75,23 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestReportIsPrintable: a file of others says nothing to the terminal itself.
+func TestReportIsPrintable(t *testing.T) {
+	source := "server: {addr: \"\\e]0;x\\a\\n5 dangerous\", \"\\e[2J\": 1}\nusers: {\"\\e[31m\": {}}\nacl: [{match: {name: \"${\\e[0m}\"}, actions: [\"\\b\"]}]\n"
+	result, err := Convert("\x1b", []byte(source), nowhere{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, result)
+	for _, text := range []string{result.Report.String(), string(result.YAML)} {
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSuffix(line, "\n"); printable(line) != line {
+				t.Errorf("%q can do more than be read", line)
+			}
+		}
+	}
+}
+
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	if *update {

@@ -2,11 +2,15 @@ package dockerauth
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/internal/problem"
 )
 
+// readMatch reads the conditions. One that cannot be read closes the rule: it
+// would be for more people without it.
 func (r *rule) readMatch(report *Report, s *section) {
 	m, ok := s.child("match")
 	if !ok {
@@ -26,15 +30,16 @@ func (r *rule) readMatch(report *Report, s *section) {
 	if ip, ok := r.condition(report, m, "ip"); ok {
 		r.Match.IP = &ip
 	}
-	r.readUnknown(report, m)
 	live := captures(patterns)
-	for field, text := range patterns {
-		r.setField(field, r.translate(report, field, translate(text, live, true)))
+	for _, field := range fields {
+		if text, ok := patterns[field]; ok {
+			r.setField(field, r.translate(report, field, translate(text, live, true)))
+		}
 	}
-	for label, text := range labels {
-		t := r.translate(report, problem.Key("labels", label), translate(text, live, false))
-		setLabel(r.Match, label, t)
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		setLabel(r.Match, label, r.translate(report, problem.Key("labels", label), translate(labels[label], live, false)))
 	}
+	r.readUnknown(report, m)
 }
 
 func (r *rule) setField(field, pattern string) {
@@ -100,7 +105,8 @@ func (r *rule) readLabels(report *Report, m *section) map[string]string {
 // the rule is for everybody whom the others let through.
 func (r *rule) readUnknown(report *Report, m *section) {
 	for _, e := range m.unknown() {
-		if e.key == "team" && e.val.isText() && !e.val.null {
+		_, taken := r.Match.Labels["teams"]
+		if e.key == "team" && e.val.isText() && !e.val.null && !taken {
 			report.add(e.line, Dangerous, m.key(e.key), "docker_auth knows no such condition, so there the rule is for every team; here it is labels: {teams: …}, as was probably meant")
 			setLabel(r.Match, "teams", translate(e.val.text, nil, false).text)
 			continue
