@@ -125,6 +125,26 @@ func TestCertificateThatCannotBeKept(t *testing.T) {
 	}
 }
 
+// A state that takes all but certificates must not use up those that a host may
+// have.
+func TestLostCertificateIsOrderedAgainOnce(t *testing.T) {
+	t.Parallel()
+	m := newManaged(newShelf(), openStore(t), brisk(), zap.NewNop())
+	m.cache = certmagic.NewCache(certmagic.CacheOptions{GetConfigForCert: m.configFor})
+	t.Cleanup(m.cache.Stop)
+	m.storage.lost["lost.example.com"] = true
+	for n, wantEnded := range []bool{true, false, false} {
+		ended := 0
+		for _, host := range []string{"lost.example.com", "other.example.com"} {
+			m.orders[host] = order{t.Context(), func() { ended++ }}
+		}
+		m.revive()
+		if _, ok := m.orders["lost.example.com"]; ok == wantEnded || (ended == 1) != wantEnded || m.orders["other.example.com"].ctx == nil {
+			t.Errorf("time %d: %d orders ended, %v are left", n, ended, m.orders)
+		}
+	}
+}
+
 func TestPublicCAIsNotAskedTooOften(t *testing.T) {
 	t.Parallel()
 	m := newTestManager(t, public("paced.example.com"), openStore(t)).managed
