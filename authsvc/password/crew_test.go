@@ -122,6 +122,41 @@ func TestHelperThatDiesIsNoVerdict(t *testing.T) {
 	}
 }
 
+// TestHelperThatFailsIsEnded, also if it has not died of it: another may be
+// started in its place.
+func TestHelperThatFailsIsEnded(t *testing.T) {
+	p := apart(t)
+	hash := mustHash(t, "p", 4)
+	if err := p.Compare(t.Context(), hash, "p"); err != nil {
+		t.Fatal(err)
+	}
+	h := helperOf(t, p)
+	_ = h.hear.Close() // as if it said no more
+	if err := p.Compare(t.Context(), hash, "p"); err == nil || errors.Is(err, authn.ErrWrongPassword) {
+		t.Errorf("Compare() = %v, want that it cannot tell", err)
+	}
+	if h.alive() {
+		t.Error("the helper is still there")
+	}
+}
+
+// TestHelperOfAClosedPool is started while the pool is closed.
+func TestHelperOfAClosedPool(t *testing.T) {
+	c := newCrew(zap.NewNop())
+	var late *process
+	c.start = func() (h *process, err error) {
+		late, err = startHelper()
+		c.close()
+		return late, err
+	}
+	if err := c.compare(newQuestion(mustHash(t, "p", 4), "p")); err != nil {
+		t.Errorf("compare() = %v", err)
+	}
+	if late.alive() {
+		t.Error("the helper outlives the pool")
+	}
+}
+
 func TestIdleHelperThatDiesIsReplaced(t *testing.T) {
 	p := apart(t)
 	hash := mustHash(t, "p", 4)
