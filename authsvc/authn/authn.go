@@ -22,6 +22,9 @@ var (
 	ErrUnknownUser = errors.New("unknown user")
 	// ErrWrongPassword says that the account is known and the password is not its own.
 	ErrWrongPassword = errors.New("wrong password")
+	// ErrUndecided says that the account is known, and whether the password is
+	// its own could not be told. What went wrong is wrapped beside it.
+	ErrUndecided = errors.New("password of a known user was not checked")
 	// ErrBusy says that too many logins wait already; the client may try again in a second.
 	ErrBusy = errors.New("too many logins at once")
 )
@@ -70,7 +73,8 @@ type Label struct {
 // Authenticate returns ErrUnknownUser for a user it has never heard of, so
 // that another may be asked, and ErrWrongPassword for one it knows, which
 // settles the matter. Any other error means that it could not tell, and must
-// never be taken for a refusal. Calls may overlap.
+// never be taken for a refusal; it is ErrUndecided as well if the account is
+// known. What that means to a Chain is said there. Calls may overlap.
 type Authenticator interface {
 	Authenticate(context.Context, Credentials) (Identity, error)
 }

@@ -30,6 +30,14 @@ var chainTests = []struct {
 	{"nobody knows", Chain{answers("", ErrUnknownUser), answers("", ErrUnknownUser)}, "", ErrUnknownUser},
 	{"broken does not lock out the next", Chain{answers("", errDown), answers("b", nil)}, "b", nil},
 	{"broken is no refusal", Chain{answers("", errDown), answers("", ErrUnknownUser)}, "", errDown},
+	{"busy does not lock out the next", Chain{answers("", ErrBusy), answers("b", nil)}, "b", nil},
+	{"busy is no refusal", Chain{answers("", ErrBusy), answers("", ErrUnknownUser)}, "", ErrBusy},
+	{"busy with a known user settles it", Chain{answers("", Undecided(ErrBusy)), answers("b", nil)}, "", ErrBusy},
+	{"broken over a known user settles it", Chain{answers("", Undecided(errDown)), answers("", ErrWrongPassword)}, "", ErrUndecided},
+	{"broken, then busy with a known user", Chain{answers("", errDown), answers("", Undecided(ErrBusy)), answers("c", nil)}, "", ErrBusy},
+	{"reason of a refusal", Chain{answers("", fmt.Errorf("%w: account is locked", ErrWrongPassword)), answers("b", nil)}, "", ErrWrongPassword},
+	{"reason of not knowing", Chain{answers("", fmt.Errorf("%w: not in the base", ErrUnknownUser)), answers("b", nil)}, "b", nil},
+	{"an identity beside an error is none", Chain{answers("a", ErrWrongPassword)}, "", ErrWrongPassword},
 	{"broken, then wrong password", Chain{answers("", errDown), answers("", ErrWrongPassword)}, "", ErrWrongPassword},
 }
 
@@ -41,6 +49,14 @@ func TestChain(t *testing.T) {
 				t.Errorf("Authenticate() = %q, %v; want %q, %v", id.Account, err, tt.want, tt.wantErr)
 			}
 		})
+	}
+}
+
+func TestUndecidedKeepsRefusals(t *testing.T) {
+	for _, err := range []error{nil, ErrUnknownUser, fmt.Errorf("%w: locked", ErrWrongPassword)} {
+		if got := Undecided(err); got != err {
+			t.Errorf("Undecided(%v) = %v", err, got)
+		}
 	}
 }
 

@@ -3,27 +3,39 @@ package authn
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
-// A Chain asks one Authenticator after the other.
+// A Chain asks one Authenticator after the other, in this way:
 //
-// The first one that knows the account settles the matter, one way or the
-// other. One that could not tell does not stand in the way of the next: its
-// error is returned only when none of the others knew the account, so that a
-// broken directory locks out nobody but its own users.
+//	what one says                       what follows
+//	an identity                         it is the answer
+//	ErrWrongPassword                    refused; nobody else is asked
+//	ErrUndecided, whatever else it is   cannot tell; nobody else is asked
+//	ErrUnknownUser                      the next one is asked
+//	ErrBusy, or any other error         the next one is asked; if nobody after it knows the
+//	                                    account, the answer is this error, and no refusal
+//	the end                             ErrUnknownUser, if all of them were asked and could tell
+//
+// So the first that knows an account has it, whether it lets somebody in, turns
+// somebody away, or is out of breath: else, in a flood of logins, somebody who
+// has the name admin in a directory would be the admin of the file before it.
+// One that cannot tell whether it knows the account stands in nobody's way, so
+// that a broken directory locks out its own users alone. The price is that a
+// name which two of them have goes over to the second while the first is down:
+// what comes later has to be trusted with the names of what comes before.
 type Chain []Authenticator
 
-// Authenticate returns the identity from the first authenticator that knows
-// the account, ErrWrongPassword if that one refused, ErrUnknownUser if all of
-// them were asked and none knew it, and else the errors of those that could
-// not tell.
+// Authenticate is Authenticator's.
 func (c Chain) Authenticate(ctx context.Context, cred Credentials) (Identity, error) {
 	var broken []error
 	for _, a := range c {
 		id, err := a.Authenticate(ctx, cred)
 		switch {
-		case err == nil, errors.Is(err, ErrWrongPassword):
-			return id, err
+		case err == nil:
+			return id, nil
+		case errors.Is(err, ErrWrongPassword), errors.Is(err, ErrUndecided):
+			return Identity{}, err
 		case !errors.Is(err, ErrUnknownUser):
 			broken = append(broken, err)
 		}
@@ -32,4 +44,13 @@ func (c Chain) Authenticate(ctx context.Context, cred Credentials) (Identity, er
 		return Identity{}, errors.Join(broken...)
 	}
 	return Identity{}, ErrUnknownUser
+}
+
+// Undecided adds ErrUndecided to what went wrong with an account that is known.
+// A refusal, and nil, stay what they are.
+func Undecided(err error) error {
+	if err == nil || errors.Is(err, ErrWrongPassword) || errors.Is(err, ErrUnknownUser) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUndecided, err)
 }

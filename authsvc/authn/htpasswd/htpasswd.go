@@ -57,7 +57,7 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	if err := u.compare(ctx, hash, c.Password.Reveal()); err != nil {
-		return authn.Identity{}, err
+		return authn.Identity{}, authn.Undecided(err)
 	}
 	return authn.Identity{Account: c.Account}, nil
 }

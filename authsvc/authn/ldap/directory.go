@@ -88,9 +88,10 @@ func (d *Directory) asService(ctx context.Context, c authn.Credentials) (authn.I
 	}
 	err = d.users.do(ctx, func(ctx context.Context, k *conn) error { return k.login(ctx, found.dn, c.Password) })
 	if err != nil {
-		return authn.Identity{}, err
+		return authn.Identity{}, authn.Undecided(err)
 	}
-	return d.identity(ctx, d.service, identified{c.Account, found})
+	id, err := d.identity(ctx, d.service, identified{c.Account, found})
+	return id, authn.Undecided(err)
 }
 
 // asUser does all of it as the user itself. That it binds twice is no waste:
@@ -102,13 +103,13 @@ func (d *Directory) asUser(ctx context.Context, c authn.Credentials) (id authn.I
 		}
 		found, err := d.account(ctx, k, c.Account)
 		if err != nil {
-			return err
+			return authn.Undecided(err)
 		}
 		if err := k.login(ctx, found.dn, c.Password); err != nil {
-			return err
+			return authn.Undecided(err)
 		}
 		id, err = d.identityOn(ctx, k, identified{c.Account, found})
-		return err
+		return authn.Undecided(err)
 	})
 	return id, err
 }

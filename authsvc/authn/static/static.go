@@ -63,7 +63,7 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	if err := u.check(ctx, found, c); err != nil {
-		return authn.Identity{}, err
+		return authn.Identity{}, authn.Undecided(err)
 	}
 	return authn.Identity{Account: c.Account, Labels: maps.Clone(found.labels)}, nil
 }

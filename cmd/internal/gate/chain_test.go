@@ -2,10 +2,14 @@ package gate
 
 import (
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/configs"
 )
 
@@ -45,6 +49,33 @@ func TestHtpasswdIsFollowed(t *testing.T) {
 	g.until("a login of the new user", func() bool { return mayLogIn("two") })
 	if mayLogIn("one") || !mayLogIn("dev") {
 		t.Error("who is gone still gets in, or who is not does not")
+	}
+}
+
+// otherHash is of "another".
+const otherHash = "$2a$04$bZIHGOMpf8pW7PP3lfkkzeOvUNfFPI1f2vuX2b6cFLCSgAqw7Z2lK"
+
+// TestOrderOfTheChain is docker_auth's (docker-auth.md 1.3), whatever the order
+// in the file. Who is asked first has an account that several know.
+func TestOrderOfTheChain(t *testing.T) {
+	t.Parallel()
+	path, _ := withHtpasswd(t, "dev:"+otherHash+"\n")
+	_, p := startOpen(t, changed(t, path, "auth:\n", `auth:
+  ldap_auth: {addr: "127.0.0.1:1", base: dc=x, filter: "(uid=${account})"}
+  ext_auth: {command: /bin/true}
+`))
+	var got []string
+	for _, asked := range p.board.live.Load().users {
+		got = append(got, fmt.Sprintf("%T", asked))
+	}
+	if want := []string{"*static.Users", "*htpasswd.Users", "*ext.Users", "*ldap.Directory"}; !slices.Equal(got, want) {
+		t.Errorf("the chain is %v, want %v", got, want)
+	}
+	g := p.board.live.Load()
+	for secret, want := range map[authn.Secret]error{"secret": nil, "another": authn.ErrWrongPassword} {
+		if _, err := g.users.Authenticate(t.Context(), authn.Credentials{Account: "dev", Password: secret}); !errors.Is(err, want) {
+			t.Errorf("dev with %q: %v, want %v", secret.Reveal(), err, want)
+		}
 	}
 }
 
