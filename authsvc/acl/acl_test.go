@@ -165,3 +165,40 @@ func TestTooManyCombinationsGrantNothing(t *testing.T) {
 		t.Errorf("values that do not occur were counted: granted %q, want all", got)
 	}
 }
+
+var boundTests = []struct {
+	name    string
+	pattern string
+	values  int // of each label, every one of which occurs in the name
+	decided bool
+}{
+	{"glob, as many as are tried", "*${labels:x}*${labels:y}*${labels:z}*!", 10, true},
+	{"glob, more", "*${labels:x}*${labels:y}*${labels:z}*!", 11, false},
+	{"regex, as many as are tried", "/^.*(?:${labels:x})+(?:${labels:y})+!$/", 8, true},
+	{"regex, more", "/^.*(?:${labels:x})+(?:${labels:y})+!$/", 9, false},
+	{"regex of which one takes all values at once", "/^.*${labels:x}${labels:y}!$/", 50, true},
+}
+
+// TestCombinationsAreBounded: no name that an account chooses has the gate try
+// all that its labels multiply to, and none gets it past a refusal by that.
+func TestCombinationsAreBounded(t *testing.T) {
+	for _, tt := range boundTests {
+		t.Run(tt.name, func(t *testing.T) {
+			var values []string
+			for i := range tt.values {
+				values = append(values, strings.Repeat("a", i+1))
+			}
+			a := asking("bob", strings.Repeat("a", 60), authn.Labels{"x": literal(values...), "y": literal(values...), "z": literal(values...)})
+			for _, actions := range [][]string{{}, {"*"}} {
+				l := mustCompile(t, Config{{Match: &Match{Name: &tt.pattern}, Actions: actions}, {Match: &Match{}, Actions: []string{"*"}}})
+				want := oci.Actions(0)
+				if tt.decided { // the rule does not match, and the next one grants
+					want = oci.All
+				}
+				if got := l.allow(a).Actions; got != want {
+					t.Errorf("rule with actions %v: granted %q, want %q", actions, got, want)
+				}
+			}
+		})
+	}
+}

@@ -49,6 +49,10 @@ func (m *remarker) condition(i int, c *condition) {
 	case !p.regex && c.field != service && strings.HasPrefix(p.written, "/"):
 		m.problems.Warnf(path, "begins with / but does not end with it, so it is no regex")
 	}
+	if labels := p.template.multiplied(); len(labels) > 1 {
+		m.problems.Warnf(path, "${labels:%s} multiply: for an account of which more than %d combinations of values occur in the text "+
+			"nothing is granted, neither by this rule nor by those after it", strings.Join(labels, "} and ${labels:"), p.template.maxTries())
+	}
 	for _, v := range p.parts {
 		m.variable(path, v, p.regex)
 	}

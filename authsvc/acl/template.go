@@ -12,7 +12,7 @@ import (
 // undecided. Values that do not occur in the text at all are not counted, and
 // in a regex only those of labels that occur twice or are repeated.
 const (
-	maxGlobTries  = 4_096
+	maxGlobTries  = 1_024
 	maxRegexTries = 64
 )
 
@@ -80,10 +80,7 @@ func (t *template) match(s string, q *query, r *rule) verdict {
 	if !t.bindFields(bound, s, q, r) || !t.bindLabels(bound, s, q) {
 		return no
 	}
-	tries, most := 1, maxGlobTries
-	if t.globs == nil {
-		most = maxRegexTries
-	}
+	tries, most := 1, t.maxTries()
 	for i := range t.labels {
 		if u := &t.labels[i]; !u.joined {
 			if tries *= max(1, len(bound[u.places[0]])); tries > most {
@@ -92,6 +89,26 @@ func (t *template) match(s string, q *query, r *rule) verdict {
 		}
 	}
 	return t.search(s, bound, t.labels)
+}
+
+// maxTries bounds the combinations of values that are tried.
+func (t *template) maxTries() int {
+	if t.globs == nil {
+		return maxRegexTries
+	}
+	return maxGlobTries
+}
+
+// multiplied returns the labels whose values are tried one by one, each with
+// each of the others.
+func (t *template) multiplied() []string {
+	var names []string
+	for _, u := range t.labels {
+		if !u.joined {
+			names = append(names, u.name)
+		}
+	}
+	return names
 }
 
 // bindFields finds the values of all variables but labels. It returns false if

@@ -103,6 +103,19 @@ var validateTests = []struct {
 		"?[1].match.type: there are only", "?[2].match.name: begins with /", "?[2].actions: the catalog is listed",
 		"?[3].match.name: what ${account:1} stands for", "?[4].match.name: values of ${labels:g} are taken literally in a regex",
 	},
+}, {
+	name: "labels that multiply",
+	config: Config{
+		{Match: &Match{Name: ptr("${labels:a}/${labels:b}-${labels:a}")}, Actions: pullOnly},
+		{Match: &Match{Name: ptr(`/^${labels:a}\/${labels:b}-(?:${labels:c})*-${labels:b}$/`)}, Actions: pullOnly},
+		{Match: &Match{Name: ptr("${labels:a}/${account}"), Account: ptr("${labels:b}")}, Actions: pullOnly},
+		{Match: &Match{Name: ptr(`/^${labels:a}\/(?:${labels:c})*$/`)}, Actions: pullOnly},
+	},
+	want: []string{
+		"?[0].match.name: ${labels:a} and ${labels:b} multiply: for an account of which more than 1024",
+		"?[1].match.name: ${labels:b} and ${labels:c} multiply: for an account of which more than 64",
+		"?[1].match.name: values of ${labels:a} are taken literally in a regex",
+	},
 }}
 
 func TestValidate(t *testing.T) {
