@@ -94,7 +94,7 @@ func TestCertificateAtTheDoor(t *testing.T) {
 		{"what the rules grant", "admin", "", "repository:ops/x:pull,push,delete", "no refusal: <nil>"},
 		{"what they do not", "dev", "", "repository:ops/x:pull", "insufficient_scope: dev may not pull from ops/x"},
 		{"the catalog", "admin", "", "registry:catalog:*", "no refusal: <nil>"},
-		{"nothing, for /v2/", "admin", "", "", ": authentication required"},
+		{"nothing, for /v2/", "admin", "", "", ": " + needsTokenHere},
 		{"nobody's", "", "", "repository:pub/x:pull", ": " + badCertificate},
 		{"beside empty Basic", "admin", basic(":"), "repository:ops/x:pull", "no refusal: <nil>"},
 		{"beside Basic", "admin", basic("dev:dev secret"), "repository:ops/x:pull", "insufficient_scope: dev may not pull from ops/x"},

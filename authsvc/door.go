@@ -49,21 +49,24 @@ func (d *Door) enter(ctx context.Context, shown oci.Shown, needs []oci.Access) (
 	switch {
 	case err != nil:
 		return oci.Grant{}, challenged(err)
-	case cred.Anonymous(), cred.Certified() && len(needs) == 0:
+	case cred.Anonymous():
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: needsToken}
+	case cred.Certified() && len(needs) == 0:
+		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: needsTokenHere}
 	}
 	return d.login(ctx, cred, needs)
 }
 
-// needsToken is what the anonymous are told, who get tokens as well, if there
+// needsToken is what the anonymous are told. They get tokens as well, if there
 // is such an account: that is how docker learns whom to ask.
-//
-// It is also the answer to /v2/ where a certificate is all that is shown.
-// docker, podman and crane would take a 200 for a registry where nobody logs
-// in: they would never show the password or token that their user has, and
-// `docker login` would take any password for right. With the challenge they ask
-// for a token, which the certificate gets them as well.
 const needsToken = "authentication required"
+
+// needsTokenHere is what is said at /v2/ to those who show a certificate and
+// nothing else. docker, podman and crane would take a 200 for a registry where
+// nobody logs in: they would never show the password or token that their user
+// has, and `docker login` would take any password for right. With the challenge
+// they ask for a token, which the certificate gets them as well.
+const needsTokenHere = needsToken + ": the certificate is good for a token from /auth, and for repositories"
 
 // direct returns the credentials of a request that shows no token; none if it
 // shows nothing that the gate understands. The certificate counts only beside

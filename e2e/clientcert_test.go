@@ -114,4 +114,5 @@ func (s *site) curlWithCertificate(t *testing.T, dev pair, ca *testbed.CA) {
 			t.Errorf("with an expired certificate and TLS %s curl got an answer: %s", version, out)
 		}
 	}
+	eventually(t, "the log says why", func() bool { return strings.Contains(s.gate.Log(), "certificate has expired") })
 }
