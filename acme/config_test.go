@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
 	"time"
@@ -108,4 +109,12 @@ func lines(err error) string {
 		all = append(all, line)
 	}
 	return strings.Join(all, "\n")
+}
+
+func TestOldestVersion(t *testing.T) {
+	for text, want := range map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		if got := newTLSConfig(newShelf(), Config{MinVersion: text}.oldestVersion()).MinVersion; got != want {
+			t.Errorf("min_version %q is %s, want %s", text, tls.VersionName(got), tls.VersionName(want))
+		}
+	}
 }

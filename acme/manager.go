@@ -11,9 +11,10 @@
 // no certificate yet, or that is none of ours, gets unrecognized_name.
 //
 // The package does not listen, looks at no requests but those of CAs that want
-// to see whether a host leads here, knows nothing of client certificates, and
-// does not sign tokens; the CA here is another one than the token root. A Manager lives as long as the process: a reload tells
-// it the new hosts, and connections notice nothing.
+// to see whether a host leads here, does not say who a client certificate is,
+// and does not sign tokens; the CA here is another one than the token root. A
+// Manager lives as long as the process: a reload tells it the new hosts, and
+// connections notice nothing.
 package acme
 
 import (
