@@ -107,8 +107,8 @@ func TestSeveralDirectories(t *testing.T) {
 	}
 }
 
-// BenchmarkKnown is a login that was done within the last minute.
-func BenchmarkKnown(b *testing.B) {
+// BenchmarkKnownLogin is a login that was done within the last minute.
+func BenchmarkKnownLogin(b *testing.B) {
 	login := loginTo(b, ldaptest.Start(b, ldaptest.Options{}, entries...))
 	b.ReportAllocs()
 	for b.Loop() {
