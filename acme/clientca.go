@@ -18,17 +18,24 @@ func (c Config) ClientCAs() ([]*x509.Certificate, error) {
 	if c.ClientCA == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.ClientCA)
-	if err == nil {
-		var cas []*x509.Certificate
-		if cas, err = parseClientCAs(text); err == nil {
-			return cas, nil
-		}
-		err = fmt.Errorf("%s: %w", c.ClientCA, err)
-	}
 	var l problem.List
+	cas, err := ReadClientCAs(c.ClientCA)
 	l.Under("client_ca", err)
-	return nil, l.Err()
+	return cas, l.Err()
+}
+
+// ReadClientCAs reads a PEM file with the certificates of CAs, of which there
+// must be one at least.
+func ReadClientCAs(path string) ([]*x509.Certificate, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	cas, err := parseClientCAs(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return cas, nil
 }
 
 // parseClientCAs takes nothing but CAs: crypto/x509 would believe a client's own

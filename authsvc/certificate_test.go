@@ -26,7 +26,7 @@ func chainOf(cn string) [][]*x509.Certificate {
 	return [][]*x509.Certificate{{leaf, clientCA}}
 }
 
-var byCommonName = cert.New(cert.Config{{Name: "cn", Match: "*/*"}, {Name: "cn"}}, []*x509.Certificate{clientCA})
+var byCommonName, _ = cert.New(cert.Config{{Name: "cn", Match: "*/*"}, {Name: "cn"}}, []*x509.Certificate{clientCA}, nil)
 
 // askAs asks for a token with a certificate.
 func (r *rig) askAs(cn string, s shown) *httptest.ResponseRecorder {

@@ -172,7 +172,7 @@ func TestLoadOfNoFile(t *testing.T) {
 func TestPaths(t *testing.T) {
 	f, err := load("testdata/paths/regate.yaml", noEnv)
 	must(t, err)
-	want := []string{"/etc/regate/tls.key", "/etc/regate/tls.pem", "a-ca.pem", "a-password", "a.key", "a.pem", "account.key", "ca-roots.pem", "client-ca.pem", "eab-key", "htpasswd", "ldap-ca.pem", "ldap-password", "root.key", "root.pem", "testdata/paths/regate.yaml", "tsig"}
+	want := []string{"/etc/regate/tls.key", "/etc/regate/tls.pem", "a-ca.pem", "a-password", "a.key", "a.pem", "account.key", "ca-roots.pem", "client-ca.pem", "eab-key", "htpasswd", "ldap-ca.pem", "ldap-password", "people-ca.pem", "root.key", "root.pem", "testdata/paths/regate.yaml", "tsig"}
 	if got := f.Paths(); !slices.Equal(got, want) {
 		t.Errorf("Paths() = %q, want %q", got, want)
 	}

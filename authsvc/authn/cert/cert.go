@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/problem"
 )
 
 // Users is the authenticator of the accounts that certificates are for.
 type Users struct {
 	rules   []rule
-	trusted map[string]bool // CAs, by their encoding
+	trusted set
 	now     func() time.Time
 }
 
@@ -24,23 +25,40 @@ type Users struct {
 type rule struct {
 	Rule
 	match *regexp.Regexp // nil is anything
+	cas   set            // nil is any
 }
 
-// New makes the accounts that c, which must be valid, has for certificates
-// below the CAs.
-func New(c Config, cas []*x509.Certificate) *Users {
-	u := &Users{trusted: make(map[string]bool, len(cas)), now: time.Now}
+// A set is of CAs, by their encoding.
+type set map[string]bool
+
+func setOf(cas []*x509.Certificate) set {
+	s := make(set, len(cas))
 	for _, ca := range cas {
-		u.trusted[string(ca.Raw)] = true
+		s[string(ca.Raw)] = true
 	}
-	for _, r := range c {
+	return s
+}
+
+func (s set) has(c *x509.Certificate) bool { return s[string(c.Raw)] }
+
+// New makes the accounts that c, which must be valid, has for certificates
+// below the CAs; read reads a file of them.
+func New(c Config, cas []*x509.Certificate, read func(path string) ([]*x509.Certificate, error)) (*Users, error) {
+	u := &Users{trusted: setOf(cas), now: time.Now}
+	var bad problem.List
+	for i, r := range c {
 		compiled := rule{Rule: r.withDefaults()}
 		if compiled.Match != "" {
 			compiled.match = compile(compiled.Match)
 		}
+		if r.CA != "" {
+			own, err := read(r.CA)
+			bad.Under(fmt.Sprintf("[%d].ca", i), err)
+			compiled.cas = setOf(own)
+		}
 		u.rules = append(u.rules, compiled)
 	}
-	return u
+	return u, bad.Err()
 }
 
 var (
@@ -52,12 +70,15 @@ var (
 // Authenticate is authn.Authenticator's. Whatever is wrong with a certificate,
 // it is that of an unknown user.
 func (u *Users) Authenticate(_ context.Context, c authn.Credentials) (authn.Identity, error) {
-	shown := u.valid(c.Chains)
-	if shown == nil {
+	chains := u.valid(c.Chains)
+	if len(chains) == 0 {
 		return authn.Identity{}, refuse(c.Chains, errStale)
 	}
 	for _, r := range u.rules {
-		id, matches, err := r.identify(shown)
+		if !r.trusts(chains) {
+			continue
+		}
+		id, matches, err := r.identify(chains[0][0])
 		if err != nil {
 			return authn.Identity{}, refuse(c.Chains, err)
 		}
@@ -76,19 +97,26 @@ func refuse(chains [][]*x509.Certificate, why error) error {
 	return fmt.Errorf("%w: certificate of %.256q with serial number %x: %w", authn.ErrUnknownUser, shown.Subject, shown.SerialNumber, why)
 }
 
-// valid returns the certificate if one of its chains is good now.
-func (u *Users) valid(chains [][]*x509.Certificate) *x509.Certificate {
+// valid returns those of a certificate's chains that are good now.
+func (u *Users) valid(chains [][]*x509.Certificate) (good [][]*x509.Certificate) {
 	now := u.now()
+	expired := func(c *x509.Certificate) bool { return now.Before(c.NotBefore) || now.After(c.NotAfter) }
 	for _, chain := range chains {
-		if len(chain) == 0 || !u.trusted[string(chain[len(chain)-1].Raw)] {
-			continue
-		}
-		expired := func(c *x509.Certificate) bool { return now.Before(c.NotBefore) || now.After(c.NotAfter) }
-		if !slices.ContainsFunc(chain, expired) {
-			return chain[0]
+		if len(chain) > 0 && u.trusted.has(chain[len(chain)-1]) && !slices.ContainsFunc(chain, expired) {
+			good = append(good, chain)
 		}
 	}
-	return nil
+	return good
+}
+
+// trusts reports whether one of the chains has a CA that the rule is for.
+func (r rule) trusts(chains [][]*x509.Certificate) bool {
+	if r.cas == nil {
+		return true
+	}
+	return slices.ContainsFunc(chains, func(chain []*x509.Certificate) bool {
+		return slices.ContainsFunc(chain[1:], r.cas.has)
+	})
 }
 
 // identify returns who c is for; matches is false if the rule does not tell.

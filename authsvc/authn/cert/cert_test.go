@@ -41,6 +41,17 @@ func issued(t testing.TB, template *x509.Certificate) *x509.Certificate {
 
 var theCA = &x509.Certificate{Raw: []byte("the CA"), NotAfter: time.Now().Add(24 * time.Hour)}
 
+func newUsers(t testing.TB, c Config, cas ...*x509.Certificate) *Users {
+	t.Helper()
+	u, err := New(c, cas, func(path string) ([]*x509.Certificate, error) {
+		return []*x509.Certificate{{Raw: []byte(path)}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 // login has c's certificate shown below theCA.
 func login(t testing.TB, c Config, shown *x509.Certificate) (authn.Identity, error) {
 	t.Helper()
@@ -48,7 +59,7 @@ func login(t testing.TB, c Config, shown *x509.Certificate) (authn.Identity, err
 		t.Fatal(err)
 	}
 	chains := [][]*x509.Certificate{{shown, theCA}}
-	return New(c, []*x509.Certificate{theCA}).Authenticate(t.Context(), authn.Credentials{Chains: chains})
+	return newUsers(t, c, theCA).Authenticate(t.Context(), authn.Credentials{Chains: chains})
 }
 
 func named(cn string) *x509.Certificate {
@@ -199,13 +210,50 @@ func TestWhatChangesAfterTheHandshake(t *testing.T) {
 		{"an empty chain", [][]*x509.Certificate{{}}, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			u := New(byCN, []*x509.Certificate{theCA, old})
+			u := newUsers(t, byCN, theCA, old)
 			u.now = func() time.Time { return time.Now().Add(tt.later) }
 			id, err := u.Authenticate(t.Context(), authn.Credentials{Chains: tt.chains})
 			if ok := err == nil && id.Account == "alice"; ok != tt.ok || !ok && !errors.Is(err, authn.ErrUnknownUser) {
 				t.Errorf("Authenticate() = %+v, %v; want somebody: %v", id, err, tt.ok)
 			}
 		})
+	}
+}
+
+// TestRuleOfOneCA: the CA of the workloads cannot make an admin.
+func TestRuleOfOneCA(t *testing.T) {
+	people, workloads := ca("people"), ca("workloads")
+	middle := ca("middle")
+	u := newUsers(t, Config{{Name: "cn", CA: "people"}, {Name: "cn", CA: "middle", Account: "below-${1}"}, {Name: "cn", CA: "workloads", Account: "w-${1}"}}, people, workloads, theCA)
+	shown := issued(t, named("admin"))
+	for _, tt := range []struct {
+		want   string
+		chains [][]*x509.Certificate
+	}{
+		{"admin", [][]*x509.Certificate{{shown, people}}},
+		{"w-admin", [][]*x509.Certificate{{shown, workloads}}},
+		{"admin", [][]*x509.Certificate{{shown, workloads}, {shown, people}}},
+		{"below-admin", [][]*x509.Certificate{{shown, middle, theCA}}},
+		{"", [][]*x509.Certificate{{shown, theCA}}},
+		{"", [][]*x509.Certificate{{shown, middle}}},
+		{"w-admin", [][]*x509.Certificate{{shown, people, ca("unknown")}, {shown, workloads}}},
+		{"", [][]*x509.Certificate{{people, theCA}}},
+	} {
+		if id, err := u.Authenticate(t.Context(), authn.Credentials{Chains: tt.chains}); id.Account != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("Authenticate() = %q, %v; want %q", id.Account, err, tt.want)
+		}
+	}
+}
+
+func ca(name string) *x509.Certificate {
+	return &x509.Certificate{Raw: []byte(name), NotAfter: theCA.NotAfter, SerialNumber: big.NewInt(1)}
+}
+
+func TestRuleOfNoCA(t *testing.T) {
+	broken := errors.New("holds no certificate")
+	u, err := New(Config{{Name: "cn"}, {Name: "dns", CA: "x"}}, nil, func(string) ([]*x509.Certificate, error) { return nil, broken })
+	if err == nil || err.Error() != "[1].ca: holds no certificate" || u.rules[1].trusts([][]*x509.Certificate{{theCA, theCA}}) {
+		t.Errorf("New() = %+v, %v", u, err)
 	}
 }
 
@@ -237,7 +285,7 @@ func FuzzNames(f *testing.F) {
 				Names:              []pkix.AttributeTypeAndValue{{Type: commonName, Value: value}},
 			},
 		}
-		id, err := New(c, []*x509.Certificate{theCA}).Authenticate(context.Background(), authn.Credentials{Chains: [][]*x509.Certificate{{shown, theCA}}})
+		id, err := newUsers(t, c, theCA).Authenticate(context.Background(), authn.Credentials{Chains: [][]*x509.Certificate{{shown, theCA}}})
 		switch {
 		case err != nil && !errors.Is(err, authn.ErrUnknownUser):
 			t.Errorf("%v", err)
@@ -249,9 +297,10 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-func BenchmarkAuthenticate(b *testing.B) {
+// BenchmarkKnownLogin is each login with a certificate: nothing is remembered.
+func BenchmarkKnownLogin(b *testing.B) {
 	chains := [][]*x509.Certificate{{issued(b, withURI("spiffe://example.org/ns/prod/sa/build")), theCA}}
-	u := New(append(slices.Repeat(byDNS, 20), spiffe...), []*x509.Certificate{theCA})
+	u := newUsers(b, append(slices.Repeat(byDNS, 20), spiffe...), theCA)
 	b.ReportAllocs()
 	for b.Loop() {
 		if id, err := u.Authenticate(b.Context(), authn.Credentials{Chains: chains}); err != nil || id.Account != "build.prod" {

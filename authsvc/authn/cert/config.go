@@ -22,6 +22,11 @@ type Rule struct {
 	// email (the subject alternative names of that kind).
 	Name string `yaml:"name"`
 
+	// CA is a PEM file with the certificates of CAs, of tls.client_ca or below:
+	// the rule is for certificates below one of them alone. It is read again
+	// when it changes. Default any of tls.client_ca.
+	CA string `yaml:"ca"`
+
 	// Match is what the name must be. A "*" stands for one or more characters
 	// other than "/", and there is no other wildcard. If several names of one
 	// certificate match, it is refused. Default "*", and for uri anything.
@@ -53,7 +58,7 @@ func (c Config) Validate() error {
 	for i, r := range c {
 		l.Under(fmt.Sprintf("[%d]", i), r.validate())
 		for j, before := range c[:i] {
-			if before.Name == r.Name && before.withDefaults().Match == r.withDefaults().Match {
+			if before.Name == r.Name && (before.CA == "" || before.CA == r.CA) && before.withDefaults().Match == r.withDefaults().Match {
 				l.Warnf(fmt.Sprintf("[%d].match", i), "is that of rule %d, which comes first: this one is never used", j)
 				break
 			}

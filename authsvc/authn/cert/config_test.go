@@ -49,7 +49,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestRuleThatIsNeverUsed(t *testing.T) {
-	err := Config{{Name: "dns"}, {Name: "cn"}, {Name: "dns", Match: "*", Account: "x"}}.Validate()
+	err := Config{{Name: "dns"}, {Name: "cn", CA: "ca"}, {Name: "dns", Match: "*", CA: "ca"}, {Name: "cn"}}.Validate()
 	if err == nil || err.Error() != "[2].match: is that of rule 0, which comes first: this one is never used" {
 		t.Errorf("Validate() = %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 
+	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/authn/cert"
@@ -50,7 +51,11 @@ func certified(file *configs.File) (authn.Authenticator, error) {
 	if err != nil {
 		return nil, file.Explain("tls", err)
 	}
-	return cert.New(file.Auth.ClientCertificates, cas), nil
+	users, err := cert.New(file.Auth.ClientCertificates, cas, acme.ReadClientCAs)
+	if err != nil {
+		return nil, file.Explain("auth.client_certificates", err)
+	}
+	return users, nil
 }
 
 func (m *chainMaker) addUsers(c authsvc.Config) error {

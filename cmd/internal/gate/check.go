@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/acme"
+	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/htpasswd"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/configs"
@@ -31,6 +32,8 @@ func Check(file *configs.File) error {
 	}
 	_, err := file.Auth.LDAPAuth.Open(nil)
 	l.Under("auth.ldap_auth", err)
+	_, err = cert.New(file.Auth.ClientCertificates, nil, acme.ReadClientCAs)
+	l.Under("auth.client_certificates", err)
 	if cfg := file.Auth.ExtAuthz; cfg != nil {
 		_, err := ext.NewRules(*cfg, nil)
 		l.Under("auth.ext_authz", err)

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/regate/regate/configs"
 )
 
 // tagged is a registry with an empty catalog and a tag.
@@ -294,6 +296,24 @@ func TestHeadersAreNoCertificate(t *testing.T) {
 			"X-Ssl-Client-Verify", "SUCCESS", "X-Ssl-Client-S-Dn", "CN=build.ci", "Client-Cert", text, "X-Remote-User", "ci-build")
 		if status != 401 {
 			t.Errorf("GET %s: %d %s, want 401", path, status, body)
+		}
+	}
+}
+
+// TestCheckReadsClientCAs: `regate check` finds what the gate would not start with.
+func TestCheckReadsClientCAs(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string][2]string{
+		":3: tls.client_ca: open /nowhere/":                        {`client_ca: "`, `client_ca: "/nowhere`},
+		":7: auth.client_certificates[0].ca: open /nowhere/ca.pem": {`{name: cn, `, `{name: cn, ca: /nowhere/ca.pem, `},
+	} {
+		path, _ := asking(t, "http://127.0.0.1:1", newClientCA(t, "clients"))
+		loaded, err := configs.Load(changed(t, path, change[0], change[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(loaded); err == nil || !strings.HasPrefix(err.Error(), path+want) {
+			t.Errorf("Check() = %v, want %s", err, want)
 		}
 	}
 }
