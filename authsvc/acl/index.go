@@ -10,11 +10,11 @@ import "slices"
 //
 // All lists are in the order of the rules.
 type index struct {
-	exact   [numFields]map[string][]int32
-	labels  map[string]map[string][]int32
-	starts  [numFields]prefixes
-	rest    []int32
-	regexes int // in rest, that have a regex
+	exact  [numFields]map[string][]int32
+	labels map[string]map[string][]int32
+	starts [numFields]prefixes
+	rest   []int32
+	slow   int // in rest
 }
 
 // A shelf is where a rule may be filed.
@@ -83,8 +83,8 @@ func (x *index) file(i int32, r *rule, crowd map[slot]int, begins *[numFields]ma
 	switch {
 	case texts == nil:
 		x.rest = append(x.rest, i)
-		if r.hasRegex() {
-			x.regexes++
+		if r.slow() {
+			x.slow++
 		}
 	case best.isLabel:
 		x.labels = put(x.labels, best.label, texts, i)
@@ -115,8 +115,12 @@ func add(m map[string][]int32, texts []string, i int32) map[string][]int32 {
 	return m
 }
 
-func (r *rule) hasRegex() bool {
-	return slices.ContainsFunc(r.conditions, func(c condition) bool { return c.pattern.regex })
+// slow reports whether r takes about a microsecond to try: it has a regex, or
+// all values of a label are looked at.
+func (r *rule) slow() bool {
+	return slices.ContainsFunc(r.conditions, func(c condition) bool {
+		return c.pattern.regex || c.isLabel || len(c.pattern.template.labels) > 0
+	})
 }
 
 // A search looks for the first rule that is not out of the question.

@@ -8,9 +8,9 @@ import (
 	"github.com/regate/regate/internal/problem"
 )
 
-// manyRegexes is how many regexes that must be tried for every question are
-// worth a word.
-const manyRegexes = 200
+// manySlow is how many rules that must be tried for every question, and take
+// their time, are worth a word.
+const manySlow = 200
 
 // remarker says what a rule may not mean.
 type remarker struct {
@@ -32,9 +32,9 @@ func remark(problems *problem.List, c Config, rules []rule) {
 		}
 		m.resource(i, &rules[i])
 	}
-	if x := newIndex(rules); x.regexes > manyRegexes {
-		problems.Warnf("", "%d rules are regexes that do not begin with ^ and fixed text: "+
-			"each is tried for every request, which costs up to a millisecond per thousand", x.regexes)
+	if x := newIndex(rules); x.slow > manySlow {
+		problems.Warnf("", "%d rules have regexes or labels, and no condition that begins with fixed text (in a regex, after ^): "+
+			"each is tried for every request, which costs up to a millisecond per thousand", x.slow)
 	}
 }
 

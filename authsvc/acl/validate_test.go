@@ -3,6 +3,7 @@ package acl
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,22 +150,30 @@ func hasProblem(l problem.List, message string, warning bool) bool {
 	return false
 }
 
-func TestManyRegexesAreWorthAWord(t *testing.T) {
-	var c Config
-	for i := range 2 * manyRegexes {
-		c = append(c, Rule{Match: &Match{Name: ptr(fmt.Sprintf(`/^(team|x)-%d\/.*$/`, i))}, Actions: pullOnly})
+func TestManySlowRulesAreWorthAWord(t *testing.T) {
+	slow := map[string]func(int) *Match{
+		"regexes":           func(i int) *Match { return &Match{Name: ptr(fmt.Sprintf(`/^[a-z]+-%d$/`, i))} },
+		"labels of a kind":  func(i int) *Match { return &Match{Labels: map[string]string{"g": fmt.Sprintf("team-%d-*", i)}} },
+		"any value of some": func(i int) *Match { return &Match{Name: ptr(fmt.Sprintf("${labels:g}/%d", i))} },
 	}
-	if err := c.Validate(); err != nil {
-		t.Errorf("Validate() = %v for regexes that begin with text", err)
+	var quick Config
+	for i := range 2 * manySlow {
+		quick = append(quick,
+			Rule{Match: &Match{Name: ptr(fmt.Sprintf(`/^(team|x)-%d\/.*$/`, i))}, Actions: pullOnly},
+			Rule{Match: &Match{Labels: map[string]string{"g": fmt.Sprintf("team-%d", i)}}, Actions: pullOnly},
+			Rule{Match: &Match{Name: ptr(fmt.Sprintf("%d/${labels:g}", i))}, Actions: pullOnly})
 	}
-	for i := range manyRegexes {
-		c = append(c, Rule{Match: &Match{Name: ptr(fmt.Sprintf(`/^[a-z]+-%d$/`, i))}, Actions: pullOnly})
-	}
-	if err := c.Validate(); err != nil {
-		t.Errorf("Validate() = %v for %d slow regexes", err, manyRegexes)
-	}
-	c = append(c, Rule{Match: &Match{Name: ptr(`/^.*-app$/`)}, Actions: pullOnly})
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "201 rules are regexes") {
-		t.Errorf("Validate() = %v for one more", err)
+	for name, match := range slow {
+		c := slices.Clone(quick)
+		for i := range manySlow {
+			c = append(c, Rule{Match: match(i), Actions: pullOnly})
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: Validate() = %v for %d", name, err, manySlow)
+		}
+		c = append(c, Rule{Match: match(manySlow), Actions: pullOnly})
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "201 rules have regexes or labels") {
+			t.Errorf("%s: Validate() = %v for one more", name, err)
+		}
 	}
 }
