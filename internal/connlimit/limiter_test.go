@@ -108,7 +108,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		counted := 0
 		r := newRefusals(Deps{Log: zap.New(core), Refused: func(string) { counted++ }})
 		for range 5000 {
-			r.add(PerNetwork, netip.MustParseAddr("192.0.2.7"))
+			r.add(PerNetwork, netip.MustParseAddr("::ffff:192.0.2.7")) // of a socket for IPv6 and IPv4
 			time.Sleep(5 * time.Millisecond) // 25 s in all
 		}
 		time.Sleep(3 * window) // the last window ends, and an empty one tells nothing
@@ -122,6 +122,9 @@ func TestRefusalsAreTold(t *testing.T) {
 		}
 		if n := lines.Len(); n != 5 { // at once, after 10, 20 and 30 s, and the other reason
 			t.Errorf("%d lines, want 5: %v", n, lines.All())
+		}
+		if client := lines.All()[0].ContextMap()["client"]; client != "192.0.2.7" {
+			t.Errorf("refused was %v, want 192.0.2.7", client)
 		}
 		time.Sleep(2 * window) // the timer ends with the bubble
 	})

@@ -43,7 +43,7 @@ func (r *refusals) add(reason string, from netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.since[reason]++
-	r.last = from
+	r.last = from.Unmap() // as the lines of requests have it
 	if !r.told {
 		r.tell()
 	}
