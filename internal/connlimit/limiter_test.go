@@ -108,7 +108,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		counted := 0
 		r := newRefusals(Deps{Log: zap.New(core), Refused: func(string) { counted++ }})
 		for range 5000 {
-			r.add(PerNetwork, netip.MustParseAddr("::ffff:192.0.2.7")) // of a socket for IPv6 and IPv4
+			r.add(PerNetwork, netip.MustParseAddr("::ffff:192.0.2.7"))
 			time.Sleep(5 * time.Millisecond) // 25 s in all
 		}
 		time.Sleep(3 * window) // the last window ends, and an empty one tells nothing
