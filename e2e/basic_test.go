@@ -48,11 +48,6 @@ func TestCurlWithoutToken(t *testing.T) {
 				t.Errorf("the challenge for a wrong password is another one:\n%s\n%s", again, challenge)
 			}
 			c.upload("dev:" + devPassword)
-			for _, secret := range []string{adminPassword, devPassword} {
-				if strings.Contains(s.gate.Log(), secret) {
-					t.Errorf("%q is in the log", secret)
-				}
-			}
 		})
 	}
 }

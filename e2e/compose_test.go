@@ -42,8 +42,10 @@ func testCompose(t *testing.T, d docker) {
 		})
 	}
 	t.Cleanup(func() {
+		logs := compose("logs")
+		testbed.Said(t, logs)
 		if t.Failed() {
-			t.Log(compose("logs"))
+			t.Log(logs)
 		}
 		compose("down", "--volumes", "--timeout", "5")
 	})
@@ -61,8 +63,8 @@ func testCompose(t *testing.T, d docker) {
 	d.in(t, dir, "", "rmi", "localhost/team/app:1")
 	d.in(t, dir, "", "pull", "localhost/team/app:1")
 	fetchPlain(t, "http://localhost/.well-known/regate/ca.crt")
-	changePassword(t, filepath.Join(dir, "config", "regate.yaml"), "another one")
-	eventually(t, "the new password is in force", func() bool { return login("another one") == nil })
+	changePassword(t, filepath.Join(dir, "config", "regate.yaml"), "another-password")
+	eventually(t, "the new password is in force", func() bool { return login("another-password") == nil })
 	if login("change me") == nil {
 		t.Error("the old password is in force as well")
 	}

@@ -48,7 +48,6 @@ func TestExt(t *testing.T) {
 			s.worksOutside(t)
 			asked.fail()
 			s.worksWithoutOutside(t)
-			s.saysNoSecret(t)
 		})
 	}
 }
@@ -109,15 +108,6 @@ func (s *site) worksWithoutOutside(t *testing.T) {
 		}
 		if err := json.Unmarshal(body, &reply); err != nil || status != 503 || len(reply.Errors) != 1 || reply.Errors[0].Code != "UNAVAILABLE" {
 			t.Errorf("%s gets %d %s", tt.what, status, body)
-		}
-	}
-}
-
-func (s *site) saysNoSecret(t *testing.T) {
-	t.Helper()
-	for _, secret := range []string{ownerPassword, guestPassword, hookToken, devPassword, "not-her-password", "erins-password"} {
-		if strings.Contains(s.gate.Log(), secret) {
-			t.Errorf("%q is in the log", secret)
 		}
 	}
 }

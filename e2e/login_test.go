@@ -37,7 +37,4 @@ func TestWrongPassword(t *testing.T) {
 	if strings.Contains(s.registry.Log(), "/v2/team/") {
 		t.Error("a request for team/ reached the registry")
 	}
-	if strings.Contains(s.gate.Log(), "not-it") {
-		t.Error("the wrong password is in the log")
-	}
 }

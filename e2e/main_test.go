@@ -15,4 +15,10 @@ import (
 	"github.com/regate/regate/e2e/testbed"
 )
 
-func TestMain(m *testing.M) { testbed.Main(m) }
+// secrets are those that only clients and other servers are told.
+var secrets = []string{
+	adminPassword, devPassword, upstreamPassword, ownerPassword, guestPassword, hookToken,
+	alicePassword, bobPassword, gatePassword, expiredPassword, "not-her-password", "not-it", "not-the-password",
+}
+
+func TestMain(m *testing.M) { testbed.Main(m, secrets...) }

@@ -25,6 +25,7 @@ func StartBind(t testing.TB, records ...string) *Bind {
 	t.Helper()
 	dir, port := Dir(t), Port()
 	secret := base64.StdEncoding.EncodeToString(random(32))
+	Secret(secret)
 	b := &Bind{
 		Addr:    fmt.Sprintf("127.0.0.1:%d", port),
 		KeyName: "regate",

@@ -131,11 +131,11 @@ func (ca *CA) Pool() *x509.CertPool {
 func (ca *CA) HTTP() *http.Client {
 	return &http.Client{
 		Timeout: Patience,
-		Transport: &http.Transport{
+		Transport: attentive{&http.Transport{
 			TLSClientConfig:    &tls.Config{RootCAs: ca.Pool()},
 			ForceAttemptHTTP2:  true,
 			DisableCompression: true,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -91,6 +91,7 @@ func (g *Gate) Start(t testing.TB) {
 func (g *Gate) Launch(t testing.TB) {
 	t.Helper()
 	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
+	t.Cleanup(func() { g.overhear(t.Name()) })
 	g.Await(t, g.ready)
 }
 

@@ -40,8 +40,9 @@ const (
 // Main runs the tests inside fresh mount, network and process namespaces, and
 // never returns. So the tests may have a host name, an /etc/docker and ports of
 // their own on any machine, and whatever they start is gone when they are,
-// even after a crash.
-func Main(m *testing.M) {
+// even after a crash. The run fails if a gate has said one of the secrets, or
+// one of those that the testbed has made or carried.
+func Main(m *testing.M, secrets ...string) {
 	if os.Getenv(envDir) == "" {
 		os.Exit(enter())
 	}
@@ -49,7 +50,9 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "testbed:", err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	Secret(secrets...)
+	Secret(slapdPassword, EABHMACKey)
+	os.Exit(run.verdict(m.Run()))
 }
 
 // enter runs this binary again inside the namespaces and returns its status.

@@ -73,6 +73,9 @@ func Start(t testing.TB, c Command) *Process {
 		t.Fatal(err)
 	}
 	defer log.Close()
+	if c.ours() {
+		run.hear(statement{where: t.Name() + " " + p.log, file: p.log})
+	}
 	p.cmd = exec.Command(path, c.Args...)
 	p.cmd.Env = append(tool.Environ(c.Dir), c.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
@@ -183,6 +186,9 @@ func Try(c Command) (string, error) {
 	cmd.Env = append(tool.Environ(c.Dir), c.Env...)
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	out, err := cmd.CombinedOutput()
+	if c.ours() {
+		run.hear(statement{where: c.Program + " " + strings.Join(c.Args, " "), text: string(out)})
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w\n%s", c.Program, strings.Join(c.Args, " "), err, out)
 	}

@@ -90,6 +90,7 @@ func Htpasswd(t testing.TB, user, password string) string {
 // Bcrypt returns the hash of a password, as htpasswd makes it.
 func Bcrypt(t testing.TB, password string) string {
 	t.Helper()
+	Secret(password)
 	line := Run(t, Command{Program: "htpasswd", Args: []string{"-nbBC", "5", "", password}, Dir: Dir(t)})
 	return strings.TrimPrefix(strings.TrimSpace(line), ":")
 }
