@@ -129,6 +129,10 @@ func (s *Server) newAccount(w http.ResponseWriter, _ *http.Request, req request)
 	print := thumbprint(req.protected.JWK)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.EAB != nil && !ask.OnlyReturnExisting && (ask.ExternalAccountBinding == nil || !s.knows(ask.ExternalAccountBinding.Protected)) {
+		s.refuse(w, Problem{Status: 401, Type: "externalAccountRequired", Detail: "who are you at our website?"})
+		return
+	}
 	for _, a := range s.accounts {
 		if a.thumbprint == print {
 			w.Header().Set("Location", a.url)
@@ -138,10 +142,6 @@ func (s *Server) newAccount(w http.ResponseWriter, _ *http.Request, req request)
 	}
 	if ask.OnlyReturnExisting {
 		s.refuse(w, Problem{Status: 400, Type: "accountDoesNotExist", Detail: "no account with this key"})
-		return
-	}
-	if s.EAB != nil && (ask.ExternalAccountBinding == nil || !s.knows(ask.ExternalAccountBinding.Protected)) {
-		s.refuse(w, Problem{Status: 401, Type: "externalAccountRequired", Detail: "who are you at our website?"})
 		return
 	}
 	a := &account{url: s.http.URL + "/account/" + rand.Text(), thumbprint: print, status: "valid"}
