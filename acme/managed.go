@@ -78,6 +78,12 @@ func (m *managed) follow(p *plan) {
 	}
 }
 
+// retry tries at once what has failed.
+func (m *managed) retry() {
+	same := *m.plan.Load()
+	m.follow(&same)
+}
+
 func (m *managed) start(ctx context.Context) {
 	ctx, m.stop = context.WithCancel(ctx)
 	m.done = make(chan struct{})
@@ -139,6 +145,7 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 		if !ok {
 			o.ctx, o.cancel = context.WithCancel(ctx)
 			m.orders[host] = o
+			m.standIn(ctx, host, p.wants[host].issuerKeys())
 		} else if !again || m.storage.busy(issueLock(host)) {
 			continue
 		}
@@ -153,7 +160,7 @@ func (m *managed) reconcile(ctx context.Context, again bool) {
 // change ends what the former plan has and p has not: hosts, certificates of
 // other issuers, which certmagic would keep until they are due, and orders that
 // go another way now. Handshakes keep what there is until there is better.
-// What has failed is tried again at once: whoever reloads has mended something.
+// What has failed is tried again at once: somebody has mended something.
 func (m *managed) change(p *plan) {
 	var again []certmagic.SubjectIssuer
 	for host := range maps.Clone(m.orders) {

@@ -185,6 +185,14 @@ func (m *Manager) prepare(ctx context.Context, cfg Config) (commit func(), err e
 	return nil, fmt.Errorf("tls.mode %s does not exist", m.mode)
 }
 
+// Retry asks at once for certificates that could not be had, which would else
+// wait their time, for somebody who has mended what was wrong.
+func (m *Manager) Retry() {
+	if m.managed != nil {
+		m.managed.retry()
+	}
+}
+
 // TLSConfig is for the https listener, the same one as long as the Manager
 // lives; nil in mode proxied, in which it speaks plain HTTP.
 func (m *Manager) TLSConfig() *tls.Config { return m.tls }

@@ -22,7 +22,9 @@ func (m *Manager) prepareACME(cfg Config) (commit func(), err error) {
 	}
 	p := newPlan(cfg.Hosts, next.policy, true)
 	return func() {
-		m.authorities.Store(next)
+		if m.authorities.Swap(next) == next && slices.Equal(m.managed.plan.Load().hosts, p.hosts) {
+			return // some other section of the configuration has changed
+		}
 		m.managed.follow(p)
 	}, nil
 }

@@ -63,7 +63,7 @@ func (p *pace) forget(host string) {
 	delete(p.failed, host)
 }
 
-// reset is for a reload: somebody has mended something.
+// reset is for another plan, and for somebody who has mended something.
 func (p *pace) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

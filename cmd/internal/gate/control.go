@@ -61,7 +61,7 @@ func (p *process) serveControl(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case r.Method == http.MethodPost && r.URL.Path == reloadPath:
 		p.log.Info("reload asked for", zap.String("by", peerOf(r)))
-		if err := p.reload(r.Context()); err != nil {
+		if err := p.reloadAsked(r.Context()); err != nil {
 			return oci.Errorf(oci.BadRequest, "%v", err)
 		}
 		_, err := fmt.Fprintf(w, "reloaded %s\n", p.opts.Path)

@@ -41,6 +41,17 @@ func (p *process) reload(ctx context.Context) error {
 	return nil
 }
 
+// reloadAsked is a reload that somebody has asked for, who may have mended what
+// kept a host from a certificate. A file that changes by itself says nothing of
+// that, and CAs count how often they are asked.
+func (p *process) reloadAsked(ctx context.Context) error {
+	if err := p.reload(ctx); err != nil {
+		return err
+	}
+	p.certs.Retry()
+	return nil
+}
+
 func (p *process) reloadLocked(ctx context.Context) error {
 	file, err := configs.Load(p.opts.Path)
 	if err != nil {
@@ -107,7 +118,7 @@ func (p *process) followSignals(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.opts.Reload:
-			_ = p.reload(ctx) // it has logged what was wrong
+			_ = p.reloadAsked(ctx) // it has logged what was wrong
 		}
 	}
 }
