@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -160,6 +161,20 @@ func TestTurns(t *testing.T) {
 	if good.Load() != turns*queuePerTurn+turns || most.Load() != turns {
 		t.Errorf("%d logins, %d at once", good.Load(), most.Load())
 	}
+}
+
+// TestNobodyWaitsLongForATurn, even if answers may take a minute.
+func TestNobodyWaitsLongForATurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(1, mostTimeout)
+		_, err := turns.take(t.Context())
+		must(t, err)
+		begin := time.Now()
+		if _, err := turns.take(t.Context()); !errors.Is(err, authn.ErrBusy) || time.Since(begin) != mostPatience {
+			t.Errorf("take() = %v after %s, want %v after %s", err, time.Since(begin), authn.ErrBusy, mostPatience)
+		}
+	})
 }
 
 func TestWhoeverWaitsTooLongIsTold(t *testing.T) {

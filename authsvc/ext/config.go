@@ -29,7 +29,7 @@ type Backend struct {
 
 	// Timeout is how long an answer may take. A program that takes longer is
 	// killed, with all that it has started. Whoever must wait for a turn waits
-	// as long at most. 100ms to 1m, default 5s.
+	// as long at most, and no longer than 5s. 100ms to 1m, default 5s.
 	Timeout time.Duration `yaml:"timeout"`
 	// Concurrency is how many questions are asked at once. Sixteen times as many
 	// wait for their turn; what is beyond is refused as too many requests (429).

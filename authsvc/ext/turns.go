@@ -11,6 +11,10 @@ import (
 // queuePerTurn is how many wait for each that is being asked.
 const queuePerTurn = 16
 
+// mostPatience is how long anybody waits for a turn: clients give up after 15 s,
+// and the answer takes its time too.
+const mostPatience = 5 * time.Second
+
 // turns bound how many questions are asked at once, and how many wait.
 type turns struct {
 	free     chan struct{} // has room for a question
@@ -18,8 +22,8 @@ type turns struct {
 	patience time.Duration
 }
 
-func newTurns(n int, patience time.Duration) *turns {
-	return &turns{free: make(chan struct{}, n), patience: patience}
+func newTurns(n int, timeout time.Duration) *turns {
+	return &turns{free: make(chan struct{}, n), patience: min(timeout, mostPatience)}
 }
 
 // take returns when it is the caller's turn, which lasts until done is called.

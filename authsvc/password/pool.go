@@ -8,12 +8,18 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/internal/cache"
 )
+
+// patience is how long a comparison waits for its turn. Clients give up after
+// 15 s: before that they are told that they may try again, and there is less
+// of a flood in front of the others.
+const patience = 5 * time.Second
 
 // Options bound a Pool.
 type Options struct {
@@ -78,8 +84,9 @@ func (p *Pool) Close() {
 
 // Compare returns nil if password is the one that hash was made of,
 // authn.ErrWrongPassword if it is not, and authn.ErrBusy if too many others
-// wait already. Any other error means that it could not tell. Equal questions
-// at the same time share one comparison.
+// wait already, or it was not its turn within five seconds. Any other error
+// means that it could not tell. Equal questions at the same time share one
+// comparison.
 func (p *Pool) Compare(ctx context.Context, hash, password string) error {
 	_, err := p.flights.Do(ctx, p.key.sum(hash, password), func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, p.compare(ctx, hash, password)
@@ -125,7 +132,7 @@ func (p *Pool) compare(ctx context.Context, hash, password string) error {
 	return q.answer().verdict()
 }
 
-// enter waits for a slot.
+// enter waits for a slot, as long as patience lasts.
 func (p *Pool) enter(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:
@@ -137,9 +144,13 @@ func (p *Pool) enter(ctx context.Context) error {
 		return authn.ErrBusy
 	}
 	defer p.waiting.Add(-1)
+	over := time.NewTimer(patience)
+	defer over.Stop()
 	select {
 	case p.slots <- struct{}{}:
 		return nil
+	case <-over.C:
+		return authn.ErrBusy
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/regate/regate/authsvc/authn"
@@ -149,6 +150,32 @@ func TestWhoLeavesTheQueueMakesRoom(t *testing.T) {
 		t.Errorf("Compare() = %v", err)
 	}
 	waitFor(t, func() bool { return p.waiting.Load() == 0 })
+}
+
+// TestNobodyWaitsLongForATurn, and it takes as long for an account that does not
+// exist as for one that does.
+func TestNobodyWaitsLongForATurn(t *testing.T) {
+	hash := mustHash(t, "p", 4)
+	for name, ask := range map[string]func(context.Context, *Pool) error{
+		"an account": func(ctx context.Context, p *Pool) error { return p.Compare(ctx, hash, "p") },
+		"nobody":     func(ctx context.Context, p *Pool) error { return p.Absent(ctx, 4, "p") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := NewPool(Options{Workers: 1})
+				p.slots <- struct{}{} // a comparison that takes long
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				begin := time.Now()
+				if err := ask(ctx, p); !errors.Is(err, authn.ErrBusy) {
+					t.Errorf("it got %v, want %v", err, authn.ErrBusy)
+				}
+				if took := time.Since(begin); took != patience || p.waiting.Load() != 0 {
+					t.Errorf("it took %s, want %s; %d wait", took, patience, p.waiting.Load())
+				}
+			})
+		})
+	}
 }
 
 func waitFor(t *testing.T, done func() bool) {
