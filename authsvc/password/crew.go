@@ -20,6 +20,7 @@ const (
 type crew struct {
 	log   *zap.Logger
 	start func() (*process, error)
+	limit func(question) time.Duration // how long an answer may take
 
 	mu     sync.Mutex // guards all below
 	idle   []*process // the one used last at the end
@@ -30,20 +31,20 @@ type crew struct {
 }
 
 func newCrew(log *zap.Logger) *crew {
-	return &crew{log: log, start: startHelper, all: make(map[*process]bool)}
+	return &crew{log: log, start: startHelper, limit: longest, all: make(map[*process]bool)}
 }
 
-// compare answers q. A helper that dies of it leaves it open: the same
-// question may be the reason, and is not asked again here.
+// compare answers q. A helper that dies of it, or says nothing, leaves it open:
+// the same question may be the reason, and is not asked again here.
 func (c *crew) compare(q question) error {
 	h := c.take()
 	if h == nil {
 		return q.answer().verdict()
 	}
-	word, err := h.compare(q)
+	word, err := h.compare(q, c.limit(q))
 	if err != nil {
 		h.end()
-		c.failed(fmt.Errorf("a helper has died: %v", h.cmd.ProcessState))
+		c.failed(fmt.Errorf("a helper is lost: %w, %v", err, h.cmd.ProcessState))
 		c.forget(h)
 		return fmt.Errorf("compare a password: %w", err)
 	}

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -140,6 +141,51 @@ func TestHelperThatFailsIsEnded(t *testing.T) {
 	}
 }
 
+// TestHelperThatIsStoppedIsReplaced, and does not hold a login up for ever.
+func TestHelperThatIsStoppedIsReplaced(t *testing.T) {
+	p := apart(t)
+	hash := mustHash(t, "p", 4)
+	if err := p.Compare(t.Context(), hash, "p"); err != nil {
+		t.Fatal(err)
+	}
+	h := helperOf(t, p)
+	if err := h.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.crew.limit = func(question) time.Duration { return 10 * time.Millisecond }
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err := p.Compare(ctx, hash, "p")
+	if !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, authn.ErrWrongPassword) || errors.Is(err, authn.ErrBusy) {
+		t.Fatalf("Compare() = %v, want that it cannot tell", err)
+	}
+	if h.alive() {
+		t.Error("the helper is still there")
+	}
+	p.crew.limit = longest
+	waitFor(t, func() bool {
+		if err := p.Compare(ctx, hash, "p"); err != nil {
+			t.Fatalf("Compare() after it = %v", err)
+		}
+		p.crew.mu.Lock()
+		defer p.crew.mu.Unlock()
+		return len(p.crew.all) == 1
+	})
+}
+
+func TestLongestFollowsTheCost(t *testing.T) {
+	for cost, want := range map[int]time.Duration{
+		4:  30*time.Second + 23437500*time.Nanosecond,
+		10: 31500 * time.Millisecond,
+		17: 222 * time.Second,
+		31: 30*time.Second + 1500*time.Millisecond*(1<<21),
+	} {
+		if got := longest(newQuestion(fmt.Sprintf("$2b$%02d$%s", cost, digest), "p")); got != want {
+			t.Errorf("longest at cost %d is %s, want %s", cost, got, want)
+		}
+	}
+}
+
 // TestHelperOfAClosedPool is started while the pool is closed.
 func TestHelperOfAClosedPool(t *testing.T) {
 	c := newCrew(zap.NewNop())
@@ -197,7 +243,7 @@ func TestHelperEndsWithItsInput(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
 		_ = h.cmd.Process.Signal(s)
 	}
-	if got, err := h.compare(newQuestion(mustHash(t, "p", 4), "p")); got != equal || err != nil {
+	if got, err := h.compare(newQuestion(mustHash(t, "p", 4), "p"), time.Minute); got != equal || err != nil {
 		t.Fatalf("compare() after signals = %q, %v", got, err)
 	}
 	if _, err := h.ask.Write(newQuestion(endless, "p").bytes()); err != nil {

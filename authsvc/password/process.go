@@ -78,9 +78,7 @@ func (p *process) reap() {
 }
 
 func (p *process) greet() error {
-	_ = p.hear.SetReadDeadline(time.Now().Add(startTime))
-	word, err := p.listen()
-	_ = p.hear.SetReadDeadline(time.Time{})
+	word, err := p.listen(startTime)
 	if err == nil && word == ready {
 		return nil
 	}
@@ -88,18 +86,26 @@ func (p *process) greet() error {
 	return fmt.Errorf("not a helper: %v", p.cmd.ProcessState)
 }
 
+// longest is how long a comparison may take before its helper is given up, as
+// one that was stopped must be. It is thirty times what is usual, and half a
+// minute: helpers step back, and machines may be slow.
+func longest(q question) time.Duration {
+	return 30*time.Second + 1500*time.Millisecond<<Cost(string(q.hash[:]))>>DefaultCost
+}
+
 // compare returns the answer to q, or an error if the process has died of it,
-// or before it.
-func (p *process) compare(q question) (answer, error) {
+// or before it, or has not answered in time.
+func (p *process) compare(q question, limit time.Duration) (answer, error) {
 	b := q.bytes()
 	defer clear(b)
 	if _, err := p.ask.Write(b); err != nil {
 		return 0, err
 	}
-	return p.listen()
+	return p.listen(limit)
 }
 
-func (p *process) listen() (answer, error) {
+func (p *process) listen(limit time.Duration) (answer, error) {
+	_ = p.hear.SetReadDeadline(time.Now().Add(limit)) // a pipe that has none is closed
 	var word [1]byte
 	_, err := io.ReadFull(p.hear, word[:])
 	return answer(word[0]), err
