@@ -161,6 +161,9 @@ var floods = []struct {
 	{"padding", post, func(f *sender) { _ = f.WriteDataPadded(1, false, nil, piece()) }, false},
 	{"rapid reset", first, again, true},
 	{"requests beyond the limit of streams", first, get, true},
+	{"data after the end", get, func(f *sender) { _ = f.WriteData(1, false, piece()) }, false},
+	{"ends after the end", get, func(f *sender) { _ = f.WriteData(1, true, nil) }, false},
+	{"data byte by byte", post, func(f *sender) { _ = f.WriteData(1, false, piece()) }, false},
 	{"empty continuations", half, func(f *sender) { _ = f.WriteContinuation(1, false, nil) }, false},
 	{"small continuations", half, func(f *sender) { _ = f.WriteContinuation(1, false, header()) }, false},
 }

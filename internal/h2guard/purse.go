@@ -19,6 +19,11 @@ const (
 	// Data of that size is not all padding, of which there are 255 bytes at
 	// most (RFC 9113 6.1).
 	dataBytes = 512
+
+	// A body in pieces below tinyBytes is work for nothing as well; clients
+	// have one now and then, between pieces that are no smaller than bulkBytes.
+	tinyBytes = 64
+	bulkBytes = 4096
 )
 
 // A purse is what one connection may still send. The zero purse is full.
@@ -53,19 +58,22 @@ func (p *purse) refill(now time.Time) {
 	p.since = now
 }
 
-// cost is negative for what fills the purse.
+// cost is negative for what fills the purse. The server's resets are paid with
+// whatever comes next: frames of streams that are over bring them, too.
 func (p *purse) cost(f frame, s *sent) int {
+	resets := s.resets.Load()
+	last := resets - p.resets
+	p.resets = resets
+	return int(last)*resetPay + p.price(f, s)
+}
+
+// price is the cost of the frame itself.
+func (p *purse) price(f frame, s *sent) int {
 	switch f.kind {
 	case headers:
-		resets := s.resets.Load()
-		last := resets - p.resets
-		p.resets = resets
-		return int(last)*resetPay - request
+		return -request
 	case data:
-		nothing := f.length == 0 || f.has(padded) && f.length < dataBytes
-		if f.has(endStream) || !nothing {
-			return 0
-		}
+		return dataPrice(f)
 	case continuation:
 		if f.length >= continuationBytes || f.has(endHeaders) {
 			return 0
@@ -78,4 +86,16 @@ func (p *purse) cost(f frame, s *sent) int {
 		return resetPay
 	}
 	return 1
+}
+
+func dataPrice(f frame) int {
+	switch {
+	case f.has(endStream):
+		return 0
+	case f.length < tinyBytes, f.has(padded) && f.length < dataBytes:
+		return 1
+	case f.length >= bulkBytes:
+		return -1
+	}
+	return 0
 }
