@@ -20,9 +20,19 @@ import (
 	"github.com/regate/regate/authsvc/authn"
 )
 
+// insteadVar has this program say that it is no helper, rather than test.
+const (
+	insteadVar = "SAYS_THAT_IT_IS_NO_HELPER"
+	noHelper   = "no helper"
+)
+
 func TestMain(m *testing.M) {
 	if IsHelper() {
 		os.Exit(Help())
+	}
+	if os.Getenv(insteadVar) != "" {
+		fmt.Print(noHelper)
+		return
 	}
 	os.Exit(m.Run())
 }
@@ -253,6 +263,36 @@ func TestHelperEndsWithItsInput(t *testing.T) {
 	waitFor(t, func() bool { return !h.alive() })
 	if code := h.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestHelpersAreStartedAsSuch has this program started almost as a helper is.
+// In all cases but the first it does what else it is for.
+func TestHelpersAreStartedAsSuch(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		spoil  func(*exec.Cmd)
+		helper bool
+	}{
+		{"as it should", func(*exec.Cmd) {}, true},
+		{"without the variable", func(c *exec.Cmd) { c.Env = []string{insteadVar + "=1"} }, false},
+		{"under another name", func(c *exec.Cmd) { c.Args = []string{"regate"} }, false},
+		{"with arguments", func(c *exec.Cmd) { c.Args = append(c.Args, "serve") }, false},
+		{"without input", func(c *exec.Cmd) { c.Stdin = nil }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd, err := helperCommand()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Env = append(cmd.Env, insteadVar+"=1")
+			cmd.Stdin = struct{ io.Reader }{strings.NewReader("")} // through a pipe
+			tt.spoil(cmd)
+			out, err := cmd.Output()
+			if helper := string(out) != noHelper; helper != tt.helper || err != nil {
+				t.Errorf("it says %q, %v; want a helper: %v", out, err, tt.helper)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 // keeps what the gate was started with away from it.
 const helperVar = "REGATE_COMPARES_PASSWORDS"
 
+// helperName is the whole command line of a helper, for those who list processes.
+const helperName = "regate: compares passwords"
+
 // helperNice is how much a helper steps back: where the cores are busy, those
 // who pull get ten times as much of one, and those who log in still their turn.
 const helperNice = 10
@@ -19,7 +22,17 @@ const helperNice = 10
 // IsHelper reports whether a Pool has started this process to compare
 // passwords for it. A program that has a Pool with Options.Apart asks this
 // before anything else, and calls Help if it is so.
-func IsHelper() bool { return os.Getenv(helperVar) != "" }
+//
+// The variable alone does not make it one: where it came into the environment
+// of a gate, the gate would end at once, and have done well.
+func IsHelper() bool {
+	return os.Getenv(helperVar) != "" && len(os.Args) == 1 && os.Args[0] == helperName && isPipe(os.Stdin) && isPipe(os.Stdout)
+}
+
+func isPipe(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
 
 // Help answers the questions of the Pool that has started this process, and
 // returns the exit code when there will be no more: at once if the Pool is

@@ -65,7 +65,7 @@ func helperCommand() (*exec.Cmd, error) {
 	}
 	return &exec.Cmd{
 		Path:        path,
-		Args:        []string{"regate: compares passwords"},
+		Args:        []string{helperName},
 		Env:         []string{helperVar + "=1", "GOMAXPROCS=1", "GOGC=25"},
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}, nil
