@@ -16,6 +16,9 @@ import (
 // minute would wait there for ever.
 const lingering = 5 * time.Second
 
+// smallAnswer is one that the server has in its buffer when the handler ends.
+const smallAnswer = 2 << 10
+
 // Handler serves requests with a function that returns an error, which is
 // then what the client is told. If a part of the answer has been sent already
 // the connection is broken instead, so that the client cannot take it for all
@@ -28,7 +31,7 @@ func Handler(serve func(http.ResponseWriter, *http.Request) error) http.Handler 
 			return
 		}
 		s.linger(w, r)
-		hurry(w) // with what the server has still in its buffer
+		hurry(w, s.patience()) // with what the server has still in its buffer
 	})
 }
 
@@ -39,8 +42,16 @@ func (s *scope) fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	s.linger(w, r)
-	hurry(w)
+	hurry(w, refusalTime)
 	oci.WriteError(w, r, err)
+}
+
+// patience is how long an answer that is complete may wait for its reader.
+func (s *scope) patience() time.Duration {
+	if s.record.Upstream == "" && s.writer.bytes <= smallAnswer {
+		return refusalTime
+	}
+	return answerTime
 }
 
 // linger sets a deadline for what is left of the body. When nothing is, there

@@ -10,21 +10,24 @@ import (
 // connection, or on HTTP/2 a stream and its goroutine, for as long as the
 // client likes: flow control is none of the server's time-outs' business.
 // What is proxied has deadlines of its own.
-const answerTime = 30 * time.Second
+const (
+	answerTime  = 30 * time.Second
+	refusalTime = 5 * time.Second // of some hundred bytes, for whoever asks
+)
 
 // Impatient puts answerTime on the whole of a small handler, which must not
 // wait for long itself.
 func Impatient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, w, r = enter(w, r)
-		hurry(w)
+		hurry(w, answerTime)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// hurry begins answerTime. It fails on what is no connection at all.
-func hurry(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+// hurry bounds what is left to write. It fails on what is no connection at all.
+func hurry(w http.ResponseWriter, most time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(most))
 }
 
 // relax ends what an earlier request on the same connection has begun. Streams

@@ -36,7 +36,9 @@ func from(ctx context.Context) *scope {
 }
 
 // enter returns the scope of a request and the request within it. The first
-// middleware that asks makes it.
+// middleware that asks makes it. The server's own request is left without its
+// header: on HTTP/2, that lives until the answer has been taken, which the
+// client may put off, when nobody wants the header any more.
 func enter(w http.ResponseWriter, r *http.Request) (*scope, http.ResponseWriter, *http.Request) {
 	if s := from(r.Context()); s != nil {
 		return s, w, r
@@ -44,7 +46,9 @@ func enter(w http.ResponseWriter, r *http.Request) (*scope, http.ResponseWriter,
 	s := &scope{Context: r.Context(), start: time.Now(), client: peer(r)}
 	s.writer.ResponseWriter = w
 	relax(w, r)
+	servers := r
 	r = r.WithContext(s)
+	servers.Header = nil
 	if r.Body != nil && r.Body != http.NoBody {
 		s.body.ReadCloser = r.Body
 		r.Body = &s.body

@@ -24,6 +24,7 @@ const (
 	BadRequest                  // broken, doubled or oversized query or form
 	NoSuchPath                  // a path we do not serve
 	TooLarge                    // a body above its limit
+	TooManyFields               // a header of more fields than any client sends
 	BadMedia                    // a body of a type that is never right here
 	Misdirected                 // Host is not ours, or not the host of the TLS handshake
 	BadGateway                  // the registry refused or garbled what we had authorised: our fault
@@ -50,6 +51,7 @@ var kinds = [...]struct {
 	BadRequest:      {"bad_request", "UNSUPPORTED", http.StatusBadRequest},
 	NoSuchPath:      {"no_such_path", "UNSUPPORTED", http.StatusNotFound},
 	TooLarge:        {"too_large", "SIZE_INVALID", http.StatusRequestEntityTooLarge},
+	TooManyFields:   {"too_many_fields", "UNSUPPORTED", http.StatusRequestHeaderFieldsTooLarge},
 	BadMedia:        {"bad_media", "UNSUPPORTED", http.StatusUnsupportedMediaType},
 	Misdirected:     {"misdirected", "UNSUPPORTED", http.StatusMisdirectedRequest},
 	BadGateway:      {"bad_gateway", "UNAVAILABLE", http.StatusBadGateway},

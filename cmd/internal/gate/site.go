@@ -41,7 +41,7 @@ func (p *process) site() http.Handler {
 	live := p.stack(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.board.live.Load().checked.ServeHTTP(w, r)
 	}), log)
-	health := edge.Stack(edge.Handler(p.draining.ServeHealth), edge.Log(quiet(log), nil), edge.Recover)
+	health := edge.Stack(edge.Handler(p.draining.ServeHealth), edge.Log(quiet(log), nil), edge.Recover, edge.LimitFields)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.RequestURI == "/healthz" {
 			health.ServeHTTP(w, r)
@@ -66,5 +66,5 @@ func (p *process) stack(h http.Handler, log *zap.Logger) http.Handler {
 		p.meter.Bytes(metrics.In, o.In)
 		p.meter.Bytes(metrics.Out, o.Out)
 	}
-	return edge.Stack(h, edge.Log(log, observe), p.meter.InFlight, edge.Recover, edge.Clients(p.first.Listen.Proxies()))
+	return edge.Stack(h, edge.Log(log, observe), p.meter.InFlight, edge.Recover, edge.LimitFields, edge.Clients(p.first.Listen.Proxies()))
 }
