@@ -22,7 +22,8 @@ type caFiles struct {
 // read returns what is known of c; paths of the error are relative to c.
 func (c CA) read() (f caFiles, err error) {
 	var l problem.List
-	f.client = client.Config{Directory: c.directory(), Email: c.Email}
+	_, public := c.public()
+	f.client = client.Config{Directory: c.directory(), Email: c.Email, Public: public}
 	if c.EAB != (EAB{}) {
 		mac, err := c.EAB.read()
 		l.Under("eab", err)

@@ -165,6 +165,9 @@ func (s *Server) finalize(w http.ResponseWriter, r *http.Request, req request) {
 		s.refuse(w, Problem{Status: 403, Type: "orderNotReady", Detail: "order is " + o.status})
 		return
 	}
+	if s.Chain != nil {
+		chain = s.Chain(chain)
+	}
 	o.cert, o.status = chain, "valid"
 	reply(w, http.StatusOK, s.show(o))
 }

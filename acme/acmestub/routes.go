@@ -42,7 +42,12 @@ func (s *Server) routes() http.Handler {
 	} {
 		mux.HandleFunc("POST /"+path, func(w http.ResponseWriter, r *http.Request) { s.signed(w, r, h) })
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.Spoil != nil {
+			s.Spoil(r.URL.Path, w.Header())
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) directory(w http.ResponseWriter, _ *http.Request) {

@@ -26,6 +26,10 @@ type Server struct {
 	// RenewalInfo is when the holder of a certificate is to renew it; nil is a
 	// server without RFC 9773.
 	RenewalInfo func(serial string) (start, end time.Time)
+	// Chain is what is sent instead of a certificate in PEM; nil sends it.
+	Chain func(cert []byte) []byte
+	// Spoil changes the header of an answer, of which it gets the path.
+	Spoil func(path string, h http.Header)
 
 	http *httptest.Server
 	ca   *signer

@@ -27,7 +27,7 @@ func (h hooked) Unlock(context.Context, string) error { return nil }
 func testIssuer(ca *acmestub.Server, key crypto.Signer, st certmagic.Storage) *Issuer {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca.RootsPEM())
-	return New(Config{Directory: ca.Directory(), Roots: roots, Email: "ops@example.com", Key: key}, Parts{Storage: st})
+	return New(Config{Directory: ca.Directory(), Roots: roots, Email: "ops@example.com", Key: key}, Parts{Storage: st, Solvers: NewChallenges().Solvers(kindHTTP)})
 }
 
 // Whoever has waited for the lock uses what the one before it has made.

@@ -41,6 +41,7 @@ type Config struct {
 	Key       crypto.Signer  // of the account; nil for one that is made and kept in the storage
 	EAB       *EAB           // nil for none
 	Profile   string         // "" leaves it to the server
+	Public    bool           // everybody trusts the server, so its certificates live for long
 }
 
 // EAB ties a new account to one at the CA's website (RFC 8555 7.3.4).
@@ -53,12 +54,14 @@ type EAB struct {
 type Parts struct {
 	Storage certmagic.Storage       // for the account
 	Solvers map[string]acmez.Solver // by the type of the challenge
+	Proof   time.Duration           // that a Solver may take until the server can look
 	Log     *zap.Logger             // nil for silence
 }
 
 const (
 	httpTime  = 30 * time.Second // for one request
 	pollTime  = 2 * time.Minute  // for the server to look at a challenge, or to sign
+	orderTime = 10 * time.Minute // for an order, with all that the server has to be waited for
 	maxOrders = 10               // that run at once, of all hosts that wait
 )
 
@@ -68,6 +71,7 @@ type Issuer struct {
 	storage certmagic.Storage
 	acme    *acmez.Client
 	log     *zap.Logger
+	time    time.Duration // for an order
 	orders  chan struct{} // holds a value for each that runs
 	turn    chan struct{} // holds a value while somebody looks for the account
 	known   *acme.Account // that was found; needs turn
@@ -87,6 +91,7 @@ func New(cfg Config, p Parts) *Issuer {
 		cfg:     cfg,
 		storage: p.Storage,
 		log:     p.Log,
+		time:    orderTime + p.Proof,
 		orders:  make(chan struct{}, maxOrders),
 		turn:    make(chan struct{}, 1),
 		acme: &acmez.Client{
@@ -106,7 +111,7 @@ func newHTTPClient(roots *x509.CertPool) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	t.ResponseHeaderTimeout = httpTime
-	return &http.Client{Transport: hinted{t}, Timeout: httpTime}
+	return &http.Client{Transport: bounded{hinted{t}}, Timeout: httpTime}
 }
 
 // steps is a log of each step for those who look for a fault, and of nothing

@@ -35,7 +35,10 @@ func (i *Issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 	return &certmagic.IssuedCertificate{Certificate: chain.ChainPEM, Metadata: chain}, nil
 }
 
+// order ends, whatever the server has to be waited for.
 func (i *Issuer) order(ctx context.Context, csr *x509.CertificateRequest) (acme.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, i.time)
+	defer cancel()
 	account, err := i.account(ctx)
 	if err != nil {
 		return acme.Certificate{}, err
@@ -57,7 +60,8 @@ func (i *Issuer) order(ctx context.Context, csr *x509.CertificateRequest) (acme.
 	if len(chains) == 0 {
 		return acme.Certificate{}, errors.New("the CA signed, and sent no certificate")
 	}
-	return chains[0], nil // the others are for those with old roots
+	// There are no others: bounded hides them.
+	return chains[0], i.fit(chains[0].ChainPEM, csr)
 }
 
 // replaced is the certificate of this server that the new one takes the place
