@@ -124,8 +124,8 @@ func readAnswer(body io.Reader) (a answer, err error) {
 	case len(text) > maxAnswer:
 		return a, errLong
 	}
-	var keys map[string]json.RawMessage
-	if err := decode(text, &keys); err != nil {
+	keys, err := decodeKeys(text)
+	if err != nil {
 		return a, err
 	}
 	if a.verdict, err = parseResult(keys["result"]); err != nil {

@@ -115,16 +115,14 @@ func readActions(details []byte, wanted oci.Actions) (oci.Actions, error) {
 	if details == nil {
 		return wanted, nil
 	}
-	var said struct {
-		Actions *[]string `json:"actions"`
-	}
-	if err := decode(details, &said); err != nil {
+	var said []string
+	if err := decode(details, "actions", &said); err != nil {
 		return 0, err
 	}
-	if said.Actions == nil {
+	if said == nil {
 		return 0, errMalformed
 	}
-	return parseActions(*said.Actions, wanted)
+	return parseActions(said, wanted)
 }
 
 // parseActions understands a "*" as a rule does: alone it is whatever was asked

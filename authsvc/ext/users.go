@@ -96,14 +96,12 @@ func readLabels(details []byte) (authn.Labels, error) {
 	if details == nil {
 		return nil, nil
 	}
-	var said struct {
-		Labels map[string][]string `json:"labels"`
-	}
-	if err := decode(details, &said); err != nil {
+	var said map[string][]string
+	if err := decode(details, "labels", &said); err != nil {
 		return nil, err
 	}
-	labels := make(authn.Labels, len(said.Labels))
-	for name, values := range said.Labels {
+	labels := make(authn.Labels, len(said))
+	for name, values := range said {
 		if name == "" {
 			return nil, errors.New("the answer has a label without a name")
 		}
