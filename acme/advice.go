@@ -34,8 +34,17 @@ func (b blame) dns(p rfc8555.Problem) Trouble {
 }
 
 func (b blame) record() Trouble {
+	if b.delegate != "" {
+		return Trouble{Reason: ReasonDNS, Advice: fmt.Sprintf(
+			"Make _acme-challenge.%s a CNAME to %s, see to it that tls.acme.dns may change the zone of that record, and that its name servers show it to the CA.", bare(b.host), b.delegate)}
+	}
 	return Trouble{Reason: ReasonDNS, Advice: fmt.Sprintf(
 		"See to it that tls.acme.dns may change the zone of the TXT record _acme-challenge.%s, and that the domain's name servers show it to the CA.", bare(b.host))}
+}
+
+func tsig() Trouble {
+	return Trouble{Reason: ReasonDNS, Advice: "Compare key_name, key_algorithm and the key of tls.acme.dns.rfc2136 with what the DNS server has, and the clocks of both: " +
+		"the server does not accept how the gate signs."}
 }
 
 func (b blame) unreachable(p rfc8555.Problem) Trouble {
@@ -64,7 +73,7 @@ func profile() Trouble {
 
 func eab() Trouble {
 	return Trouble{Reason: ReasonEAB,
-		Advice: "Put a new key_id and hmac_key from the CA's website into tls.acme.eab: this CA gives accounts to those alone whom it knows from there."}
+		Advice: "Put a new key_id, and its key into the file of hmac_key_file, both from the CA's website, in tls.acme.eab: this CA gives accounts to those alone whom it knows from there."}
 }
 
 // retryAfter is how Let's Encrypt says when it may be asked again.
@@ -111,6 +120,11 @@ func outOfOrder() Trouble {
 func noDirectory() Trouble {
 	return Trouble{Reason: ReasonCADown,
 		Advice: "Look whether tls.acme.ca is the URL of the CA's ACME directory, and whether a proxy stands in between: what answers there is not an ACME server."}
+}
+
+func unfit() Trouble {
+	return Trouble{Reason: ReasonCADown,
+		Advice: "Ask who runs the CA, and look at this machine's clock: what the CA has signed is not fit to be served; tls.acme.fallback can name another CA."}
 }
 
 func untrusted() Trouble {

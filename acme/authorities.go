@@ -105,9 +105,17 @@ func (a *authorities) issuer(key string, i int, profile string) certmagic.Issuer
 	if a.issuers[key] == nil {
 		cfg := a.clients[i]
 		cfg.Profile = profile
-		a.issuers[key] = &namedIssuer{client.New(cfg, a.parts), a.cfg.all()[i].CA, a.failed}
+		a.issuers[key] = &namedIssuer{client.New(cfg, a.parts), a.cfg.all()[i].CA, a.cfg.delegate(), a.failed}
 	}
 	return a.issuers[key]
+}
+
+// delegate is where the records of all hosts are, "" for each in its own zone.
+func (a ACME) delegate() string {
+	if a.DNS == nil {
+		return ""
+	}
+	return a.DNS.Delegate
 }
 
 // profileFor is which kind of certificate c is asked for.
@@ -122,15 +130,16 @@ func (c CA) profileFor(host string) string {
 // the last one alone.
 type namedIssuer struct {
 	*client.Issuer
-	name   string // as in tls.acme.ca
-	failed func(host string, err error)
+	name     string // as in tls.acme.ca
+	delegate string // as in tls.acme.dns
+	failed   func(host string, err error)
 }
 
 // Issue implements certmagic.Issuer.
 func (n *namedIssuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	cert, err := n.Issuer.Issue(ctx, csr)
 	if err != nil {
-		err = issuerError{n.name, err}
+		err = issuerError{n.name, err, n.delegate}
 		n.failed(canonical(client.Subject(csr)), err)
 	}
 	return cert, err

@@ -17,9 +17,10 @@ import (
 
 // A blame finds out what one error of one CA comes from.
 type blame struct {
-	host   string
-	issuer string
-	after  time.Time // when the CA may be asked again; zero if it did not say
+	host     string
+	issuer   string
+	delegate string    // as in tls.acme.dns
+	after    time.Time // when the CA may be asked again; zero if it did not say
 }
 
 // of tells errors that the CA sent, which have a type, from those that came up
@@ -66,6 +67,7 @@ var (
 	saysEAB       = regexp.MustCompile(`(?i)external ?account|\bEAB\b|'kid'`)
 	saysNoAddress = regexp.MustCompile(`\b(NXDOMAIN|SERVFAIL)\b|(?i:no such host|could not resolve|while resolving)`)
 	saysNoConnect = regexp.MustCompile(`(?i)^failed to connect|^could not connect|connection refused|i/o timeout`)
+	saysKey       = regexp.MustCompile(`(?i)bad (authentication|key|key algorithm|signature|time)$|\b(BADKEY|BADSIG|BADTIME)\b`) // a DNS server
 	saysCAA       = regexp.MustCompile(`\bCAA\b`)
 )
 
@@ -169,7 +171,16 @@ var (
 func (b blame) ofFailure(err error) Trouble {
 	text := err.Error()
 	if _, ok := errors.AsType[recordError](err); ok {
+		if saysKey.MatchString(text) {
+			return tsig()
+		}
 		return b.record()
+	}
+	if _, ok := errors.AsType[client.Unfit](err); ok {
+		return unfit()
+	}
+	if _, ok := errors.AsType[client.Misbehaviour](err); ok {
+		return noDirectory()
 	}
 	switch {
 	case isUntrusted(err):

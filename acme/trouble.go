@@ -61,8 +61,9 @@ func (t Trouble) Failed() bool { return t.Reason != "" }
 
 // An issuerError says which CA an error is of.
 type issuerError struct {
-	issuer string // as in tls.acme.ca
-	err    error
+	issuer   string // as in tls.acme.ca
+	err      error
+	delegate string // as in tls.acme.dns; "" for none
 }
 
 func (e issuerError) Error() string { return e.issuer + ": " + e.err.Error() }
@@ -77,9 +78,9 @@ func diagnose(host string, err error) Trouble {
 	if len(failed) == 0 {
 		return Trouble{}
 	}
-	t := blame{host: host, issuer: failed[0].issuer}.of(failed[0].err)
+	t := blame{host: host, issuer: failed[0].issuer, delegate: failed[0].delegate}.of(failed[0].err)
 	for _, f := range failed[1:] {
-		other := blame{host: host, issuer: f.issuer}.of(f.err)
+		other := blame{host: host, issuer: f.issuer, delegate: f.delegate}.of(f.err)
 		t.Detail += fmt.Sprintf("; then %s (%s): %s", f.issuer, other.Reason, other.Detail)
 	}
 	if len(failed) > 1 {

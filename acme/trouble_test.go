@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	rfc8555 "github.com/mholt/acmez/v3/acme"
+
+	"github.com/regate/regate/acme/client"
 )
 
 // troubleTests have the problem documents of real CAs: Let's Encrypt's boulder
@@ -79,7 +81,7 @@ var troubleTests = []struct {
 	{"p: eab unknown", "account", `{"type":"urn:ietf:params:acme:error:unauthorized","detail":"the field 'kid' references a key that is not known to the ACME server","status":403}`,
 		ReasonEAB, "tls.acme.eab"},
 	{"p: eab key wrong", "account", `{"type":"urn:ietf:params:acme:error:unauthorized","detail":"external account binding JWS verification error: go-jose/go-jose: error in cryptographic primitive","status":403}`,
-		ReasonEAB, "hmac_key"},
+		ReasonEAB, "hmac_key_file"},
 	{"z: eab", "account", `{"type":"urn:ietf:params:acme:error:malformed","detail":"Invalid/malformed externalAccountBinding","status":400}`, ReasonEAB, "key_id"},
 	{"g: eab used up", "account", `{"type":"urn:ietf:params:acme:error:malformed","detail":"Unknown external account binding (EAB) key. This may be due to the EAB key expiring which occurs 7 days after creation","status":400}`,
 		ReasonEAB, "a new key_id"},
@@ -115,7 +117,7 @@ func failAt(t *testing.T, at, doc string) error {
 
 func TestDiagnoseProblems(t *testing.T) {
 	for _, tt := range troubleTests {
-		err := issuerError{"letsencrypt", failAt(t, tt.at, tt.doc)}
+		err := issuerError{issuer: "letsencrypt", err: failAt(t, tt.at, tt.doc)}
 		got := diagnose("a.example.com", err)
 		if got.Reason != tt.want || !strings.Contains(got.Advice, tt.advice) {
 			t.Errorf("%s: diagnose = %s: %s, want %s: …%s…", tt.name, got.Reason, got.Advice, tt.want, tt.advice)
@@ -142,6 +144,12 @@ var failureTests = []struct {
 	{"a web page there", errors.New("server did not return error headers, but required directory fields are missing: {}"), ReasonCADown, "tls.acme.ca"},
 	{"record not written", fmt.Errorf("presenting for challenge: %w", recordError{errors.New(`adding temporary record for zone "example.com.": REFUSED`)}), ReasonDNS, "tls.acme.dns"},
 	{"record not seen", fmt.Errorf("waiting for solver to be ready: %w", recordError{context.DeadlineExceeded}), ReasonDNS, "tls.acme.dns"},
+	{"DNS server does not take the key", fmt.Errorf("presenting for challenge: %w", recordError{errors.New(`adding temporary record for zone "example.com.": dns: bad authentication`)}), ReasonDNS, "key_name, key_algorithm and the key"},
+	{"DNS server does not know the key", fmt.Errorf("presenting for challenge: %w", recordError{errors.New(`adding temporary record: dns: bad key`)}), ReasonDNS, "key_name"},
+	{"CA answers without end", fmt.Errorf("reading response body: %w", client.Misbehaviour{Err: errors.New("the CA answers with more than 1 byte")}), ReasonCADown, "not an ACME server"},
+	{"CA leads to plain http", &url.Error{Op: "Post", URL: "http://ca.example.com/d", Err: client.Misbehaviour{Err: errors.New("plain")}}, ReasonCADown, "not an ACME server"},
+	{"certificate has expired", client.Unfit{Err: errors.New("has expired")}, ReasonCADown, "not fit to be served"},
+	{"certificate of another host", client.Unfit{Err: x509.HostnameError{Host: "a", Certificate: &x509.Certificate{}}}, ReasonCADown, "not fit to be served"},
 	{"challenge not kept", errors.New("presenting for challenge: saving challenge info: store is closed"), ReasonState, "state.path"},
 	{"lock", errors.New("unable to acquire lock 'issue_cert_a': store is closed"), ReasonState, "state.path"},
 	{"private name", errors.New("subject 'a.local' does not qualify for a public certificate"), ReasonRefused, "tls.mode internal"},
@@ -153,7 +161,7 @@ var failureTests = []struct {
 
 func TestDiagnoseFailures(t *testing.T) {
 	for _, tt := range failureTests {
-		got := diagnose("*.example.com", fmt.Errorf("[*.example.com] Obtain: %w", issuerError{"https://ca.example.com/dir", tt.err}))
+		got := diagnose("*.example.com", fmt.Errorf("[*.example.com] Obtain: %w", issuerError{issuer: "https://ca.example.com/dir", err: tt.err}))
 		if got.Reason != tt.want || !strings.Contains(got.Advice, tt.text) || got.Detail == "" {
 			t.Errorf("%s: diagnose = %+v, want %s: …%s…", tt.name, got, tt.want, tt.text)
 		}
@@ -163,14 +171,27 @@ func TestDiagnoseFailures(t *testing.T) {
 	}
 }
 
+// The CA alone looks at the CNAME, so its words are all that tells of it.
+func TestDiagnoseNamesTheDelegate(t *testing.T) {
+	for _, err := range []error{
+		failAt(t, "dns-01", `{"type":"urn:ietf:params:acme:error:unauthorized","detail":"No TXT record found at _acme-challenge.a.example.com","status":403}`),
+		recordError{errors.New("adding temporary record: REFUSED")},
+	} {
+		got := diagnose("*.example.com", issuerError{issuer: "letsencrypt", err: err, delegate: "gate.acme.example.net"})
+		if want := "Make _acme-challenge.example.com a CNAME to gate.acme.example.net"; got.Reason != ReasonDNS || !strings.HasPrefix(got.Advice, want) {
+			t.Errorf("diagnose(%v) = %+v, want %s…", err, got, want)
+		}
+	}
+}
+
 func TestDiagnoseSpeaksOfTheFirstCA(t *testing.T) {
-	first := issuerError{"letsencrypt", failAt(t, "order", `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many","status":429}`)}
-	second := issuerError{"zerossl", failAt(t, "account", `{"type":"urn:ietf:params:acme:error:externalAccountRequired","detail":"need one","status":403}`)}
+	first := issuerError{issuer: "letsencrypt", err: failAt(t, "order", `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many","status":429}`)}
+	second := issuerError{issuer: "zerossl", err: failAt(t, "account", `{"type":"urn:ietf:params:acme:error:externalAccountRequired","detail":"need one","status":403}`)}
 	got := diagnose("a.example.com", fmt.Errorf("obtain: %w", errors.Join(first, second)))
 	if got.Reason != ReasonRateLimited || got.Detail != "letsencrypt: too many; then zerossl (eab): need one" {
 		t.Errorf("diagnose = %+v", got)
 	}
-	cancelled := issuerError{"letsencrypt", &url.Error{Op: "Get", URL: "https://ca.example.com", Err: context.Canceled}}
+	cancelled := issuerError{issuer: "letsencrypt", err: &url.Error{Op: "Get", URL: "https://ca.example.com", Err: context.Canceled}}
 	if got := diagnose("a", errors.Join(cancelled, second)); got.Reason != ReasonEAB {
 		t.Errorf("after one that was called off: %+v", got)
 	}
