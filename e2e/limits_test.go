@@ -177,7 +177,7 @@ func TestFewDescriptors(t *testing.T) {
 		Dir:     testbed.Dir(t),
 	})
 	s.gate.AwaitReady(t)
-	if !strings.Contains(s.gate.Log(), "fewer connections than listen.limits allows") {
+	if !strings.Contains(s.gate.Log(), "fewer connections or requests than listen.limits allows") {
 		t.Error("nothing is said of the limit of open files")
 	}
 	all := s.fill(t, here, 500)

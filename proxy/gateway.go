@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
@@ -14,12 +15,17 @@ type Gateway struct {
 	auth    Authorizer
 	service string
 	limits  Limits
+	all     *connlimit.Limiter
 }
 
 // Options are what a Gateway needs besides its routes and its Authorizer.
 type Options struct {
 	Service string // of the tokens that clients shall ask for
 	Limits  Limits
+
+	// Requests bounds those that are forwarded, to all registries. Nil is no
+	// bound. Each registry has one of its own besides.
+	Requests *connlimit.Limiter
 }
 
 // Limits bound what a transfer may take. A zero field means its default.
@@ -63,7 +69,7 @@ func (l Limits) bound(w *watch, g oci.Grant) {
 // New returns a Gateway that sends each request where routes say, if auth
 // lets it.
 func New(routes *Table, auth Authorizer, o Options) *Gateway {
-	return &Gateway{routes: routes, auth: auth, service: o.Service, limits: o.Limits.withDefaults()}
+	return &Gateway{routes: routes, auth: auth, service: o.Service, limits: o.Limits.withDefaults(), all: o.Requests}
 }
 
 // Serve answers one request. It is for edge.Handler, which renders its error.
@@ -94,6 +100,11 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if req.Op == oci.Ping && route.Pool.Checked() {
 		return pong(w, r)
 	}
+	leave, err := g.admit(r, route)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ep, done, err := pick(route)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/proxy/upstream"
@@ -73,6 +74,8 @@ type setup struct {
 	http2  bool
 	routes []RouteConfig
 	more   map[string]upstream.Config // other registries
+
+	requests *connlimit.Limiter // of the gate
 }
 
 // A rig is a client, a gate, and a registry that is watched.
@@ -134,7 +137,7 @@ func newGateway(t testing.TB, configs map[string]upstream.Config, s setup) *Gate
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(routes, testAuth{}, Options{Service: "clients", Limits: s.limits})
+	return New(routes, testAuth{}, Options{Service: "clients", Limits: s.limits, Requests: s.requests})
 }
 
 // forget makes the registry and the log forget what they have seen.

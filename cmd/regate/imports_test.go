@@ -28,8 +28,8 @@ var mayImport = map[string][]string{
 	"internal/cache":              {},
 	"internal/problem":            {},
 	"internal/trust":              {},
-	"proxy/upstream":              {"internal/oci", "authsvc/authn"}, // authn for Secret alone
-	"proxy":                       {"internal/oci", "internal/edge", "proxy/upstream"},
+	"proxy/upstream":              {"internal/oci", "internal/connlimit", "authsvc/authn"}, // authn for Secret alone
+	"proxy":                       {"internal/oci", "internal/edge", "internal/connlimit", "proxy/upstream"},
 	"acme":                        {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
 	"acme/acmestub":               {},                                                                  // for tests
 	"acme/client":                 {},

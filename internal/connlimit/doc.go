@@ -13,7 +13,11 @@
 // the processors at most are busy with handshakes, the rest is for those who
 // are connected.
 //
+// Requests are counted in the same way by whoever has them, with a Limiter of
+// their own: what takes much is a request that waits for its client, of which
+// one connection of HTTP/2 has many.
+//
 // The package knows neither HTTP nor certificates and believes no header; the
 // address is that of the peer. A Limiter lives as long as its listener, which
-// is as long as the process.
+// is as long as the process, or as the registry whose requests it counts.
 package connlimit

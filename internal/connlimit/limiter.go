@@ -11,7 +11,7 @@ import (
 // Limits say how much is taken at once. A zero is no limit.
 type Limits struct {
 	Connections int // altogether
-	PerNetwork  int // of one network: a /24 of IPv4, a /64 of IPv6; a /48 of IPv6 has twice as many
+	PerNetwork  int // of one network: a /24 of IPv4, a /64 of IPv6; a /48 of IPv6 has twice as many, but no more than three quarters of all
 	Handshakes  int // that wait for a processor or have one; one network has half of them at most
 
 	Exempt []netip.Prefix // networks of balancers, from where everybody comes
@@ -69,6 +69,17 @@ func (l *Limiter) Open() int {
 	return l.open
 }
 
+// Enter counts in what is no connection, such as a request, until leave is
+// called, or says why it is refused.
+func (l *Limiter) Enter(addr netip.Addr) (leave func(), reason string) {
+	all, reason := l.enter(addr)
+	if reason != "" {
+		l.refused.add(reason, addr)
+		return nil, reason
+	}
+	return func() { l.leave(all) }, ""
+}
+
 // enter counts a connection from addr in, or says why it is refused. A zero
 // addr is of no network.
 func (l *Limiter) enter(addr netip.Addr) (all crowds, reason string) {
@@ -84,7 +95,7 @@ func (l *Limiter) enter(addr netip.Addr) (all crowds, reason string) {
 	for i, n := range networks {
 		c := l.crowds[n]
 		if c == nil {
-			c = &crowd{network: n, most: l.limits.PerNetwork << i}
+			c = &crowd{network: n, most: l.limits.most(i)}
 		}
 		switch {
 		case l.limits.PerNetwork > 0 && c.open >= c.most:
@@ -100,6 +111,15 @@ func (l *Limiter) enter(addr netip.Addr) (all crowds, reason string) {
 		l.crowds[c.network] = c
 	}
 	return all, ""
+}
+
+// most is what a network has, the i-th of those of an address.
+func (l Limits) most(i int) int {
+	most := l.PerNetwork << i
+	if l.Connections > 0 {
+		most = max(l.PerNetwork, min(most, l.Connections/4*3))
+	}
+	return most
 }
 
 // leave counts it out again. A crowd without connections is forgotten, so that

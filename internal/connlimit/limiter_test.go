@@ -24,11 +24,33 @@ var enterTests = []struct {
 	{"IPv4 in IPv6", Limits{PerNetwork: 2}, "10.0.0.1 ::ffff:10.0.0.2 ::ffff:10.0.0.3", "ok ok per_network"},
 	{"a network of IPv6", Limits{PerNetwork: 1}, "2001:db8::1 2001:db8::2 2001:db8:0:1::1", "ok per_network ok"},
 	{"many networks of one customer", Limits{PerNetwork: 1}, "2001:db8::1 2001:db8:0:1::1 2001:db8:0:2::1 2001:db8:1::1", "ok ok per_network ok"},
+	{"a customer leaves some to others", Limits{Connections: 4, PerNetwork: 2}, "2001:db8::1 2001:db8::1 2001:db8:0:1::1 2001:db8:0:2::1 2001:db8:1::1", "ok ok ok per_network ok"},
 	{"a zone is no other network", Limits{PerNetwork: 1}, "fe80::1%eth0 fe80::1%eth1", "ok per_network"},
 	{"a balancer", Limits{PerNetwork: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.8/32")}},
 		"10.0.0.8 10.0.0.8 ::ffff:10.0.0.8 10.0.0.9 10.0.0.9", "ok ok ok ok per_network"},
 	{"a balancer counts for all together", Limits{Connections: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.8/32")}},
 		"10.0.0.8 10.0.0.8", "ok total"},
+}
+
+// TestRequestsLeave is what is no connection: it is told when refused, and
+// leaves room.
+func TestRequestsLeave(t *testing.T) {
+	told := ""
+	l := New(Limits{Connections: 1}, Deps{Refused: func(reason string) { told += reason }})
+	from := netip.MustParseAddr("10.0.0.1")
+	for range 3 {
+		leave, reason := l.Enter(from)
+		if reason != "" {
+			t.Fatalf("the only one is refused: %s", reason)
+		}
+		if _, reason := l.Enter(from); reason != Total {
+			t.Errorf("the second one: %q, want %s", reason, Total)
+		}
+		leave()
+	}
+	if told != Total+Total+Total || l.Open() != 0 {
+		t.Errorf("told %q, %d left", told, l.Open())
+	}
 }
 
 func TestEnter(t *testing.T) {

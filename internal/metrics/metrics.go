@@ -53,7 +53,7 @@ func New(b Build) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(b),
-		m.requests.total, m.requests.took, m.requests.running,
+		m.requests.total, m.requests.took, m.requests.running, m.requests.refused,
 		m.transfers.bytes,
 		m.tokens.issued, m.tokens.refused,
 		m.reloads.total, m.reloads.ok, m.reloads.last,

@@ -25,6 +25,7 @@ func used() *Metrics {
 	m.ShowDraining(func() bool { return true })
 	m.ShowConnections(func() map[string]int { return map[string]int{"https": 3, "http": 0} })
 	m.Refused("https", "per_network")
+	m.RefusedRequest("gate", "per_network")
 	m.Request("get_blob", 206, 3*time.Second)
 	m.Request("get_blob", 200, time.Second)
 	m.Request("", 421, time.Millisecond)
@@ -80,6 +81,7 @@ func TestMetrics(t *testing.T) {
 		`regate_connections{listener="https"} 3`,
 		`regate_connections{listener="http"} 0`,
 		`regate_connections_refused_total{listener="https",reason="per_network"} 1`,
+		`regate_requests_refused_total{limit="gate",reason="per_network"} 1`,
 		`regate_build_info{goversion="go1.`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,

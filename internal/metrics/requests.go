@@ -13,6 +13,7 @@ type requests struct {
 	total   *prometheus.CounterVec
 	took    *prometheus.HistogramVec
 	running prometheus.Gauge
+	refused *prometheus.CounterVec
 }
 
 func newRequests() requests {
@@ -33,6 +34,11 @@ func newRequests() requests {
 			Name:      "requests_in_flight",
 			Help:      "Requests that are being served.",
 		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace,
+			Name:      "requests_refused_total",
+			Help:      "Requests that were answered 429 because too many are forwarded, by whose limit it is and why.",
+		}, []string{"limit", "reason"}),
 	}
 }
 
@@ -44,6 +50,12 @@ func (q *requests) Request(op string, status int, took time.Duration) {
 	}
 	q.total.WithLabelValues(op, class(status)).Inc()
 	q.took.WithLabelValues(op).Observe(took.Seconds())
+}
+
+// RefusedRequest counts a request beyond a limit: that of the gate or of a
+// registry.
+func (q *requests) RefusedRequest(limit, reason string) {
+	q.refused.WithLabelValues(limit, reason).Inc()
 }
 
 // InFlight is a middleware that counts the requests being served.

@@ -36,6 +36,12 @@ type Config struct {
 	// from the end of its body: a registry on an object store copies the whole
 	// layer before it answers. Default 10m.
 	CommitTimeout time.Duration `yaml:"commit_timeout"`
+
+	// MaxRequests is how many requests the registry has at once, 1 to 1048576;
+	// clients read 429 above that. Each takes a connection and as much memory
+	// as the registry needs for one, for as long as the client takes. One
+	// network of clients has half of them. Default 1024.
+	MaxRequests int `yaml:"max_requests"`
 }
 
 // TLS is the trust between the gate and an https upstream.
@@ -56,6 +62,9 @@ const (
 	defaultConnect = 5 * time.Second
 	defaultHeader  = 60 * time.Second
 	defaultCommit  = 10 * time.Minute
+
+	defaultRequests = 1024
+	mostRequests    = 1 << 20
 )
 
 func (c Config) withDefaults() Config {
@@ -68,6 +77,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CommitTimeout == 0 {
 		c.CommitTimeout = defaultCommit
+	}
+	if c.MaxRequests == 0 {
+		c.MaxRequests = defaultRequests
 	}
 	return c
 }
@@ -89,6 +101,9 @@ func (c Config) Validate() error {
 		if t.value < 0 {
 			l.Addf(t.key, "%v is negative", t.value)
 		}
+	}
+	if c.MaxRequests < 0 || c.MaxRequests > mostRequests {
+		l.Addf("max_requests", "%d is not between 1 and %d", c.MaxRequests, mostRequests)
 	}
 	return l.Err()
 }

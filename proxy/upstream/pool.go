@@ -4,9 +4,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 
 	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/connlimit"
 )
 
 // A Pool is the servers of one registry. Its methods may be called by several
@@ -15,6 +18,7 @@ type Pool struct {
 	log      *zap.Logger
 	endpoint *Endpoint
 	checked  bool
+	requests *connlimit.Limiter
 	state    atomic.Uint32 // of a registry that is not checked: unproven, open, closed
 }
 
@@ -25,6 +29,9 @@ type Options struct {
 	// Issuer and Service are those of the tokens that clients hold, which a
 	// registry of mode forward trusts.
 	Issuer, Service string
+	// Requests makes what bounds those that the registry has. Nil is one of
+	// which a network has half.
+	Requests func(most int) *connlimit.Limiter
 	// Log may be nil.
 	Log *zap.Logger
 }
@@ -46,11 +53,18 @@ func New(c Config, o Options) (*Pool, error) {
 	if e.Credential, err = newCredential(c.Auth, o); err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
-	p := &Pool{log: o.Log, endpoint: e, checked: c.Checked()}
+	if o.Requests == nil {
+		o.Requests = half
+	}
+	p := &Pool{log: o.Log, endpoint: e, checked: c.Checked(), requests: o.Requests(c.MaxRequests)}
 	if p.log == nil {
 		p.log = zap.NewNop()
 	}
 	return p, nil
+}
+
+func half(most int) *connlimit.Limiter {
+	return connlimit.New(connlimit.Limits{Connections: most, PerNetwork: (most + 1) / 2}, connlimit.Deps{})
 }
 
 // newCredential is the one switch over the trust modes.
@@ -77,6 +91,12 @@ func newCredential(t Trust, o Options) (Credential, error) {
 
 // Checked reports whether the gate decides who may do what in this registry.
 func (p *Pool) Checked() bool { return p.checked }
+
+// Enter counts a request from a client in until leave is called, or says why
+// the registry shall have no more.
+func (p *Pool) Enter(client netip.Addr) (leave func(), reason string) {
+	return p.requests.Enter(client)
+}
 
 // Pick returns the endpoint for one request. The caller calls done when the
 // answer is over. An error means that no endpoint may be used now.

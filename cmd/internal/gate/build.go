@@ -12,6 +12,7 @@ import (
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/metrics"
 	"github.com/regate/regate/internal/oci"
@@ -63,7 +64,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 		return nil, err
 	}
 	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts), service)
-	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service()})
+	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service(), Requests: p.forwarded})
 	g.gateway = edge.Handler(gateway.Serve)
 	g.tokens = edge.Stack(edge.Handler(service.ServeToken), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
 	g.keys = edge.Handler(service.ServeKeys)
@@ -98,10 +99,11 @@ func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[strin
 	pools := make(map[string]*upstream.Pool, len(file.Registries))
 	for name, cfg := range file.Registries {
 		pool, err := upstream.New(cfg, upstream.Options{
-			Minter:  upstream.MinterFunc(minter(issuer)),
-			Issuer:  issuer.Name(),
-			Service: issuer.Service(),
-			Log:     p.log.Named("upstream").Named(name),
+			Minter:   upstream.MinterFunc(minter(issuer)),
+			Issuer:   issuer.Name(),
+			Service:  issuer.Service(),
+			Requests: func(most int) *connlimit.Limiter { return p.requests("registry", most) },
+			Log:      p.log.Named("upstream").Named(name),
 		})
 		if err != nil {
 			return nil, file.Explain(problem.Key("registries", name), err)

@@ -20,6 +20,7 @@ import (
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/metrics"
@@ -80,7 +81,8 @@ type process struct {
 	passwords *password.Pool // one for all generations, so that all together leave a core free
 	meter     *metrics.Metrics
 	watch     *configs.Watcher
-	httpsPort int // as it really is, should the configuration leave it to the system
+	forwarded *connlimit.Limiter // requests
+	httpsPort int                // as it really is, should the configuration leave it to the system
 	draining  edge.Draining
 	board     switchboard
 

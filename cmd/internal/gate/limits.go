@@ -13,16 +13,23 @@ const (
 )
 
 // fit lowers the limits to what the file descriptors of the process allow, so
-// that admin and control, the state and registries do not lack one. At most
-// half of the connections are taken to be at work, and to need one more.
+// that admin and control, the state and registries do not lack one. A request
+// that is forwarded needs one. Connections have what half as many requests
+// leave, and requests what connections leave.
 func fit(l configs.Limits, descriptors int) configs.Limits {
 	own := descriptors - spareDescriptors - adminConnections
-	if most := max(1, own*8/13); most < l.Connections { // 1 + 1/2 + 1/8 of http for each
+	if most := max(1, own*8/13); most < l.Connections && need(l) > own { // 1 + 1/2 + 1/8 of http for each
 		l.PerNetwork = max(1, int(int64(l.PerNetwork)*int64(most)/int64(l.Connections)))
 		l.Connections = most
 	}
+	if need(l) > own {
+		l.Requests = max(1, l.Requests-(need(l)-own))
+	}
 	return l
 }
+
+// need is how many descriptors the limits allow to be taken.
+func need(l configs.Limits) int { return l.Connections + l.Connections/8 + l.Requests }
 
 // fitLimits is fit for this process.
 func (p *process) fitLimits(wanted configs.Limits) configs.Limits {
@@ -32,10 +39,21 @@ func (p *process) fitLimits(wanted configs.Limits) configs.Limits {
 	}
 	fitting := fit(wanted, descriptors)
 	if fitting != wanted {
-		p.log.Warn("fewer connections than listen.limits allows: raise the limit of open files (ulimit -n, LimitNOFILE)",
-			zap.Int("descriptors", descriptors), zap.Int("connections", fitting.Connections), zap.Int("per_network", fitting.PerNetwork))
+		p.log.Warn("fewer connections or requests than listen.limits allows: raise the limit of open files (ulimit -n, LimitNOFILE)",
+			zap.Int("descriptors", descriptors), zap.Int("connections", fitting.Connections),
+			zap.Int("per_network", fitting.PerNetwork), zap.Int("requests", fitting.Requests))
 	}
 	return fitting
+}
+
+// requests makes what bounds the requests of the gate, or of a registry. The
+// line in the log is that of each request.
+func (p *process) requests(whose string, most int) *connlimit.Limiter {
+	limits := connlimit.Limits{Connections: most, PerNetwork: (most + 1) / 2, Exempt: p.first.Listen.Proxies()}
+	if l := p.first.Listen.Limits; l.PerNetwork >= l.Connections { // all are one network
+		limits.PerNetwork = most
+	}
+	return connlimit.New(limits, connlimit.Deps{Refused: func(reason string) { p.meter.RefusedRequest(whose, reason) }})
 }
 
 // limiter makes what bounds one listener. That of http may not be filled by

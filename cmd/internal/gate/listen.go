@@ -46,6 +46,7 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 		}
 	}()
 	limits := p.fitLimits(cfg.Limits)
+	p.forwarded = p.requests("gate", limits.Requests)
 	for _, d := range []struct {
 		name, addr string
 		handler    func() http.Handler
