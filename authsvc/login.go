@@ -33,6 +33,7 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	case isOurs(c.Password):
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
+	ctx = password.From(ctx, c.From)
 	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (authn.Identity, error) {
 		id, err := l.chain.Authenticate(ctx, c)
 		if errors.Is(err, authn.ErrUnknownUser) {

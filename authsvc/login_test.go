@@ -3,6 +3,10 @@ package authsvc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/regate/regate/authsvc/authn"
@@ -53,6 +57,44 @@ func TestOwnTokensAreShownToNobody(t *testing.T) {
 		l := NewLogin(asked, password.NewCache[authn.Identity](cache.Options{}), nil)
 		if _, err := l.Authenticate(t.Context(), authn.Credentials{Account: "eve", Password: secret}); !errors.Is(err, authn.ErrUnknownUser) {
 			t.Errorf("Authenticate() with %s = %v", secret.Reveal(), err)
+		}
+	}
+}
+
+// TestOneNetworkDoesNotFillTheQueue, which has room for all that log in here.
+// Half of it is for those of one network.
+func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
+	const logins = 16
+	hash, err := password.Hash("secret", 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		from func(byte) netip.Addr
+		busy bool
+	}{
+		"one network": {func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, i}) }, true},
+		"many":        {func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, i, 2}) }, false},
+	} {
+		pool := password.NewPool(password.Options{Workers: 1, Queue: logins})
+		l := NewLogin(authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+			return authn.Identity{}, pool.Compare(ctx, hash, c.Password.Reveal())
+		}), password.NewCache[authn.Identity](cache.Options{}), nil)
+		var busy atomic.Int64
+		var all sync.WaitGroup
+		for i := range byte(logins) {
+			all.Go(func() {
+				cred := authn.Credentials{Account: "eve", Password: authn.Secret(fmt.Sprint("guess ", i)), From: tt.from(i)}
+				if _, err := l.Authenticate(t.Context(), cred); errors.Is(err, authn.ErrBusy) {
+					busy.Add(1)
+				} else if !errors.Is(err, authn.ErrWrongPassword) {
+					t.Errorf("%s: Authenticate() = %v", name, err)
+				}
+			})
+		}
+		all.Wait()
+		if got := busy.Load(); (got > 0) != tt.busy {
+			t.Errorf("%s: %d of %d are refused", name, got, logins)
 		}
 	}
 }

@@ -24,7 +24,7 @@ const patience = 5 * time.Second
 // Options bound a Pool.
 type Options struct {
 	Workers int // comparisons at the same time; default half of GOMAXPROCS, at least 1
-	Queue   int // comparisons that wait; default 256. Any more get authn.ErrBusy.
+	Queue   int // comparisons that wait, half of them for one network (see From); default 256. Any more get authn.ErrBusy.
 
 	// Apart has passwords compared in processes of their own, one for each
 	// worker, for the system to put behind the others. It is for programs that
@@ -51,8 +51,7 @@ func (o Options) withDefaults() Options {
 type Pool struct {
 	key     key
 	slots   chan struct{} // one for each worker
-	queue   int64
-	waiting atomic.Int64
+	queue   *queue
 	flights cache.Flights[sum, struct{}]
 	absent  atomic.Uint64 // comparisons for nobody
 	nobody  string        // salt and digest of nobody's password
@@ -65,7 +64,7 @@ func NewPool(o Options) *Pool {
 	p := &Pool{
 		key:    newKey(),
 		slots:  make(chan struct{}, o.Workers),
-		queue:  int64(o.Queue),
+		queue:  newQueue(o.Queue),
 		nobody: (rand.Text() + rand.Text() + rand.Text())[:53],
 	}
 	if o.Apart {
@@ -139,11 +138,11 @@ func (p *Pool) enter(ctx context.Context) error {
 		return nil
 	default:
 	}
-	if p.waiting.Add(1) > p.queue {
-		p.waiting.Add(-1)
+	leave, ok := p.queue.join(ctx)
+	if !ok {
 		return authn.ErrBusy
 	}
-	defer p.waiting.Add(-1)
+	defer leave()
 	over := time.NewTimer(patience)
 	defer over.Stop()
 	select {

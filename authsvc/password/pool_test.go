@@ -127,7 +127,7 @@ func TestQueueIsBounded(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return p.waiting.Load() == 2 })
+	waitFor(t, func() bool { return p.queue.len() == 2 })
 	if err := p.Compare(t.Context(), hash, "p"); !errors.Is(err, authn.ErrBusy) {
 		t.Errorf("Compare() with a full queue = %v", err)
 	}
@@ -144,12 +144,12 @@ func TestWhoLeavesTheQueueMakesRoom(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() { left <- p.Compare(ctx, mustHash(t, "p", 4), "p") }()
-	waitFor(t, func() bool { return p.waiting.Load() == 1 })
+	waitFor(t, func() bool { return p.queue.len() == 1 })
 	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("Compare() = %v", err)
 	}
-	waitFor(t, func() bool { return p.waiting.Load() == 0 })
+	waitFor(t, func() bool { return p.queue.len() == 0 })
 }
 
 // TestNobodyWaitsLongForATurn, and it takes as long for an account that does not
@@ -170,8 +170,8 @@ func TestNobodyWaitsLongForATurn(t *testing.T) {
 				if err := ask(ctx, p); !errors.Is(err, authn.ErrBusy) {
 					t.Errorf("it got %v, want %v", err, authn.ErrBusy)
 				}
-				if took := time.Since(begin); took != patience || p.waiting.Load() != 0 {
-					t.Errorf("it took %s, want %s; %d wait", took, patience, p.waiting.Load())
+				if took := time.Since(begin); took != patience || p.queue.len() != 0 {
+					t.Errorf("it took %s, want %s; %d wait", took, patience, p.queue.len())
 				}
 			})
 		})
@@ -200,7 +200,7 @@ func TestEqualQuestionsShareOneComparison(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return p.waiting.Load() == 1 })
+	waitFor(t, func() bool { return p.queue.len() == 1 })
 	<-p.slots
 	all.Wait()
 }
@@ -214,7 +214,7 @@ func TestAbsentImitatesAHash(t *testing.T) {
 		t.Errorf("Absent() = %v", err)
 	}
 	p.slots <- struct{}{} // whatever wants to compare is refused now
-	p.waiting.Add(1)
+	p.queue.fill()
 	if err := p.Absent(t.Context(), 0, "p"); err != nil {
 		t.Errorf("Absent() with no hash in use = %v", err)
 	}
@@ -244,7 +244,7 @@ func TestAbsentAccountsQueueLikeOthers(t *testing.T) {
 func TestAbsentWaitsAndIsRefusedAsCompareIs(t *testing.T) {
 	p := NewPool(Options{Workers: 1, Queue: 1})
 	p.slots <- struct{}{}
-	p.waiting.Add(1)
+	p.queue.fill()
 	if err := p.Absent(t.Context(), 4, "p"); !errors.Is(err, authn.ErrBusy) {
 		t.Errorf("Absent() with a full queue = %v", err)
 	}
