@@ -31,7 +31,7 @@ func Handler(serve func(http.ResponseWriter, *http.Request) error) http.Handler 
 			return
 		}
 		s.linger(w, r)
-		hurry(w, s.patience()) // with what the server has still in its buffer
+		hurry(w, s.patience(r)) // with what the server has still in its buffer
 	})
 }
 
@@ -42,14 +42,16 @@ func (s *scope) fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	s.linger(w, r)
-	hurry(w, refusalTime)
+	hurry(w, s.patience(r))
 	oci.WriteError(w, r, err)
 }
 
-// patience is how long an answer that is complete may wait for its reader.
-func (s *scope) patience() time.Duration {
-	if s.record.Upstream == "" && s.writer.bytes <= smallAnswer {
-		return refusalTime
+// patience is how long an answer that is complete may wait for its reader. On
+// HTTP/1.1 a small one goes to the kernel at once, but after what is left of
+// the body.
+func (s *scope) patience(r *http.Request) time.Duration {
+	if r.ProtoMajor > 1 && s.record.Upstream == "" && s.writer.bytes <= smallAnswer {
+		return streamTime
 	}
 	return answerTime
 }

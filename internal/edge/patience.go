@@ -11,8 +11,8 @@ import (
 // client likes: flow control is none of the server's time-outs' business.
 // What is proxied has deadlines of its own.
 const (
-	answerTime  = 30 * time.Second
-	refusalTime = 5 * time.Second // of some hundred bytes, for whoever asks
+	answerTime = 30 * time.Second
+	streamTime = 5 * time.Second // on HTTP/2, of some hundred bytes for whoever asks
 )
 
 // Impatient puts answerTime on the whole of a small handler, which must not

@@ -101,7 +101,7 @@ func TestUnreadStreamEnds(t *testing.T) {
 						break
 					}
 				}
-				want := refusalTime
+				want := streamTime
 				if name == "token" {
 					want = answerTime
 				}
