@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 
@@ -108,6 +109,14 @@ func (a *authorities) issuer(key string, i int, profile string) certmagic.Issuer
 		a.issuers[key] = &namedIssuer{client.New(cfg, a.parts), a.cfg.all()[i].CA, a.cfg.delegate(), a.failed}
 	}
 	return a.issuers[key]
+}
+
+// proof is how long it may take until the CA can see that a host leads here.
+func (a ACME) proof() time.Duration {
+	if a.DNS == nil {
+		return 0
+	}
+	return a.DNS.Wait()
 }
 
 // delegate is where the records of all hosts are, "" for each in its own zone.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/regate/regate/acme/client"
 )
 
 // onEvent hears from certmagic. An error ends what certmagic has just begun.
@@ -20,9 +22,10 @@ func (m *managed) onEvent(ctx context.Context, p *plan, event string, data map[s
 	}
 	switch event {
 	case "cert_obtaining":
-		return m.begin(ctx, p, host)
+		return m.begin(ctx, p, host, data["renewal"] == true)
 	case "cert_obtained":
-		m.obtained(ctx, host, data)
+		m.tellMisses(host, data["issuer"])
+		m.obtained(ctx, p.wants[host], host, data)
 	case "cert_failed":
 		m.fail(host, data["error"].(error))
 	case "cached_managed_cert":
@@ -33,7 +36,7 @@ func (m *managed) onEvent(ctx context.Context, p *plan, event string, data map[s
 
 // begin lets no CA be asked while its answer could not be kept: each attempt
 // would be a certificate that counts, and that nobody has.
-func (m *managed) begin(ctx context.Context, p *plan, host string) error {
+func (m *managed) begin(ctx context.Context, p *plan, host string, renewal bool) error {
 	m.mu.Lock()
 	delete(m.misses, host)
 	m.mu.Unlock()
@@ -43,9 +46,24 @@ func (m *managed) begin(ctx context.Context, p *plan, host string) error {
 	if err := m.pace.allow(host); err != nil && p.wants[host].public {
 		return err // the trouble stays what it was
 	}
+	if renewal {
+		if err := m.due(host); err != nil {
+			return err
+		}
+	}
 	err := m.storage.probe(ctx)
 	if err != nil && ctx.Err() == nil {
 		m.tell(host, stateTrouble(err))
+	}
+	return err
+}
+
+// due says why host's certificate is not to be renewed yet.
+func (m *managed) due(host string) error {
+	news, err := m.pace.due(host)
+	if news {
+		m.log.Warn("certificate is due as soon as it is renewed, so it is renewed less often: look at the CA and at this machine's clock",
+			zap.String("host", host))
 	}
 	return err
 }
@@ -65,8 +83,29 @@ func (m *managed) fail(host string, err error) {
 	}
 	m.mu.Unlock()
 	if t := diagnose(host, err); t.Failed() { // or else it was called off
-		m.pace.miss(host, t.Reason)
+		m.pace.miss(host, countedAs(err, t.Reason))
 		m.tell(host, t)
+	}
+}
+
+// countedAs is how a public CA counts an attempt that failed with err.
+func countedAs(err error, why Reason) Reason {
+	if _, ok := errors.AsType[client.Unfit](err); ok {
+		return ReasonRefused // by us: the CA has signed
+	}
+	return why
+}
+
+// tellMisses logs why CAs that come before the one that issued did not: nothing
+// else would tell, and the last one may be needed one day.
+func (m *managed) tellMisses(host string, issuer any) {
+	m.mu.Lock()
+	err := errors.Join(m.misses[host]...)
+	delete(m.misses, host)
+	m.mu.Unlock()
+	if t := diagnose(host, err); t.Failed() {
+		m.log.Warn("certificate is of a fallback, since CAs before it failed", zap.String("host", host), zap.Any("issuer", issuer),
+			zap.String("reason", string(t.Reason)), zap.String("error", t.Detail), zap.String("advice", t.Advice))
 	}
 }
 
@@ -84,7 +123,7 @@ func (m *managed) tell(host string, t Trouble) {
 
 // obtained puts a certificate on the shelf that certmagic has just stored. For
 // a renewed one there is no event once it is in certmagic's cache.
-func (m *managed) obtained(ctx context.Context, host string, data map[string]any) {
+func (m *managed) obtained(ctx context.Context, how *policy, host string, data map[string]any) {
 	m.settle(host)
 	cert, err := m.load(ctx, data["certificate_path"].(string), data["private_key_path"].(string))
 	if err != nil {
@@ -92,6 +131,9 @@ func (m *managed) obtained(ctx context.Context, host string, data map[string]any
 		return
 	}
 	m.place(host, cert)
+	if how.online {
+		m.pace.got(host, how.regular(cert.Leaf, time.Now()))
+	}
 	m.log.Info("certificate obtained", zap.String("host", host), zap.Any("renewal", data["renewal"]),
 		zap.Any("issuer", data["issuer"]), zap.Time("not_after", cert.Leaf.NotAfter))
 }

@@ -60,7 +60,7 @@ type order struct {
 
 func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *managed {
 	return &managed{
-		shelf: s, storage: newStorage(store, every.storage, log), every: every, pace: newPace(every.pause), log: log,
+		shelf: s, storage: newStorage(store, every.storage, log), every: every, pace: newPace(every.pause, every.again), log: log,
 		kick: make(chan struct{}, 1), carried: newPlan(nil, nil, false),
 		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{}, revived: map[string]bool{},
 		misses: map[string][]error{}, troubles: map[string]Trouble{}, fresh: map[string]*x509.Certificate{},

@@ -71,6 +71,7 @@ type intervals struct {
 	reconcile time.Duration // between looks for hosts that have none
 	sweep     time.Duration // between looks for what has expired long ago
 	pause     time.Duration // of a host that fails at a public CA
+	again     time.Duration // of a host whose new certificate is due at once; 0 for none
 	files     time.Duration
 	storage   time.Duration // deadline of one operation
 }
@@ -79,7 +80,7 @@ type intervals struct {
 // look costs no more than a walk over the certificates in memory.
 func usual() intervals {
 	return intervals{
-		renewal: 10 * time.Second, reconcile: 30 * time.Second, sweep: time.Hour, pause: publicPause,
+		renewal: 10 * time.Second, reconcile: 30 * time.Second, sweep: time.Hour, pause: publicPause, again: againPause,
 		files: 5 * time.Second, storage: 3 * time.Second,
 	}
 }

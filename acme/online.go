@@ -40,7 +40,7 @@ func (m *Manager) readAuthorities(cfg ACME) (*authorities, error) {
 	}
 	solvers, err := m.solvers(cfg)
 	l.Under("dns", err)
-	next.parts = client.Parts{Storage: m.managed.storage, Solvers: solvers, Log: m.deps.Log.Named("client")}
+	next.parts = client.Parts{Storage: m.managed.storage, Solvers: solvers, Proof: cfg.proof(), Log: m.deps.Log.Named("client")}
 	next.failed = m.managed.missed
 	return next, l.Err()
 }

@@ -11,11 +11,16 @@ import (
 // what is really wrong. Let's Encrypt lets a host fail five times, and once more
 // every twelve minutes; an attempt may fail twice, by each kind of challenge.
 // certmagic would try four times in the first five minutes.
+//
+// It also keeps certificates that are due as soon as they are there, as those of
+// a CA whose clock or renewal info is wrong, from being renewed without end.
 type pace struct {
 	pause time.Duration // after the second attempt in a row that failed
+	again time.Duration // after the first renewal that came too soon; 0 for none
 
-	mu     sync.Mutex
-	failed map[string]streak // by host
+	mu      sync.Mutex
+	failed  map[string]streak  // by host
+	renewed map[string]renewal // by host
 }
 
 // A streak is how often a host has failed, and when it did last.
@@ -24,7 +29,22 @@ type streak struct {
 	last  time.Time
 }
 
-const publicPause = 25 * time.Minute
+// A renewal is the last certificate that a host got.
+type renewal struct {
+	at      time.Time
+	regular time.Duration // until it was to be renewed, as seen then
+	pause   time.Duration // until it may be; 0 unless the one before was due too soon as well
+	told    bool          // that there is a pause
+}
+
+const (
+	publicPause  = 25 * time.Minute
+	againPause   = 2 * time.Minute
+	maxPause     = 24 * time.Hour
+	leastRegular = 5 * time.Second // that makes sense
+)
+
+var errDueAgain = errors.New("certificates are due again as soon as they are there, so the CA is asked less often")
 
 var errTooSoon = errors.New("the CA is not asked again so soon after two failed attempts")
 
@@ -32,8 +52,8 @@ var errTooSoon = errors.New("the CA is not asked again so soon after two failed 
 // it has been asked too often.
 var counted = []Reason{ReasonDNS, ReasonUnreachable, ReasonRefused, ReasonCAA, ReasonRateLimited}
 
-func newPace(pause time.Duration) *pace {
-	return &pace{pause: pause, failed: map[string]streak{}}
+func newPace(pause, again time.Duration) *pace {
+	return &pace{pause: pause, again: again, failed: map[string]streak{}, renewed: map[string]renewal{}}
 }
 
 // miss notes that an attempt for host failed.
@@ -56,6 +76,35 @@ func (p *pace) allow(host string) error {
 	return nil
 }
 
+// got notes that host has a new certificate, which is to be renewed after
+// regular. The pause doubles with each that is renewed much sooner than that,
+// and lets none that could be used expire.
+func (p *pace) got(host string, regular time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, known := p.renewed[host]
+	next := renewal{at: time.Now(), regular: regular}
+	if age := next.at.Sub(last.at); known && (age < last.regular/2 || last.regular < leastRegular) {
+		next.pause = min(max(2*last.pause, p.again), max(regular/2, p.again), maxPause)
+		next.told = last.told
+	}
+	p.renewed[host] = next
+}
+
+// due says whether host's certificate may be renewed now, and whether nobody
+// has been told yet that it may not.
+func (p *pace) due(host string) (news bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.renewed[host]
+	if time.Since(r.at) >= r.pause {
+		return false, nil
+	}
+	news, r.told = !r.told, true
+	p.renewed[host] = r
+	return news, errDueAgain
+}
+
 // forget is for a host that has got its certificate.
 func (p *pace) forget(host string) {
 	p.mu.Lock()
@@ -68,4 +117,5 @@ func (p *pace) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.failed)
+	clear(p.renewed)
 }

@@ -1,7 +1,9 @@
 package acme
 
 import (
+	"crypto/x509"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 )
@@ -20,6 +22,15 @@ type policy struct {
 	ratio   float64            // of a lifetime that is left when a certificate is renewed
 	online  bool               // the issuers are elsewhere, and say when they want to renew
 	public  bool               // one of them is for everybody, and counts what fails
+}
+
+// regular is how long certmagic keeps a certificate that comes now, unless the
+// CA says otherwise. Some are backdated so far that they are due at once, though
+// they have some time left.
+func (p *policy) regular(leaf *x509.Certificate, now time.Time) time.Duration {
+	left := leaf.NotAfter.Sub(now)
+	window := time.Duration(p.ratio * float64(leaf.NotAfter.Sub(leaf.NotBefore)))
+	return max(left-window, left/3)
 }
 
 func (p *policy) issuerKeys() []string {

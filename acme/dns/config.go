@@ -56,6 +56,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Wait is how long a record may take, at most, until the CA is asked.
+func (c Config) Wait() time.Duration {
+	return *c.withDefaults().PropagationTimeout + c.PropagationDelay
+}
+
 // Validate says what is wrong with c. It opens no file.
 func (c Config) Validate() error {
 	var l problem.List
