@@ -52,6 +52,53 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// spelling is who takes the account in any case, and says how it is written.
+func spelling(account string) Authenticator {
+	return Func(func(_ context.Context, c Credentials) (Identity, error) {
+		if !strings.EqualFold(c.Account, account) {
+			return Identity{}, ErrUnknownUser
+		}
+		return Identity{Account: account, Labels: Labels{"from": {{Value: "directory"}}}}, nil
+	})
+}
+
+// exact is who knows the account as it is written, and nobody else.
+func exact(account string, err error) Authenticator {
+	return Func(func(_ context.Context, c Credentials) (Identity, error) {
+		if c.Account != account {
+			return Identity{}, ErrUnknownUser
+		}
+		return Identity{Account: account}, err
+	})
+}
+
+// A name that is written in another way is no way past whoever has it first.
+func TestChainAsksAboutTheNameThatIsMeant(t *testing.T) {
+	tests := []struct {
+		name    string
+		before  Chain
+		want    string
+		labels  int
+		wantErr error
+	}{
+		{"nobody before", nil, "admin", 1, nil},
+		{"another before", Chain{exact("bob", nil)}, "admin", 1, nil},
+		{"turned away before", Chain{exact("admin", ErrWrongPassword)}, "", 0, ErrWrongPassword},
+		{"not told before", Chain{exact("admin", Undecided(ErrBusy))}, "", 0, ErrBusy},
+		{"let in before", Chain{exact("bob", nil), exact("admin", nil)}, "admin", 0, nil},
+		{"broken before", Chain{answers("", errDown)}, "admin", 1, nil},
+		{"broken about that name before", Chain{exact("admin", errDown)}, "admin", 1, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := append(tt.before, spelling("admin")).Authenticate(t.Context(), Credentials{Account: "Admin", Password: "p"})
+			if id.Account != tt.want || len(id.Labels) != tt.labels || !errors.Is(err, tt.wantErr) {
+				t.Errorf("Authenticate() = %v, %v; want %q, %v", id, err, tt.want, tt.wantErr)
+			}
+		})
+	}
+}
+
 func TestUndecidedKeepsRefusals(t *testing.T) {
 	for _, err := range []error{nil, ErrUnknownUser, fmt.Errorf("%w: locked", ErrWrongPassword)} {
 		if got := Undecided(err); got != err {

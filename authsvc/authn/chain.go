@@ -24,14 +24,20 @@ import (
 // that a broken directory locks out its own users alone. The price is that a
 // name which two of them have goes over to the second while the first is down:
 // what comes later has to be trusted with the names of what comes before.
+//
+// The account is the one in the identity: a directory knows admin as Admin too.
+// Those before it, who did not know the name as it was written, are asked about
+// the one that is meant, and what they know has the account.
 type Chain []Authenticator
 
 // Authenticate is Authenticator's.
 func (c Chain) Authenticate(ctx context.Context, cred Credentials) (Identity, error) {
 	var broken []error
-	for _, a := range c {
+	for i, a := range c {
 		id, err := a.Authenticate(ctx, cred)
 		switch {
+		case err == nil && id.Account != cred.Account:
+			return c[:i].confirm(ctx, cred, id)
 		case err == nil:
 			return id, nil
 		case errors.Is(err, ErrWrongPassword), errors.Is(err, ErrUndecided):
@@ -44,6 +50,17 @@ func (c Chain) Authenticate(ctx context.Context, cred Credentials) (Identity, er
 		return Identity{}, errors.Join(broken...)
 	}
 	return Identity{}, ErrUnknownUser
+}
+
+// confirm returns id, which somebody after c vouches for by another name than
+// cred has, unless c knows that account itself.
+func (c Chain) confirm(ctx context.Context, cred Credentials, id Identity) (Identity, error) {
+	cred.Account = id.Account
+	own, err := c.Authenticate(ctx, cred)
+	if err == nil || errors.Is(err, ErrWrongPassword) || errors.Is(err, ErrUndecided) {
+		return own, err
+	}
+	return id, nil
 }
 
 // Undecided adds ErrUndecided to what went wrong with an account that is known.
