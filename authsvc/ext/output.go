@@ -41,7 +41,10 @@ func (o *output) details() []byte {
 
 // An excerpt keeps the end of what a program writes to stderr: that is where a
 // language says what has gone wrong.
-type excerpt struct{ tail []byte }
+type excerpt struct {
+	tail []byte
+	cut  bool // something was before it
+}
 
 const (
 	maxTail    = 8 << 10 // what is kept: more than is shown and the longest password together
@@ -50,8 +53,9 @@ const (
 
 func (e *excerpt) Write(b []byte) (int, error) {
 	e.tail = append(e.tail, b[max(0, len(b)-maxTail):]...)
+	e.cut = e.cut || len(b) > maxTail
 	if cut := len(e.tail) - maxTail; cut > 0 {
-		e.tail = append(e.tail[:0], e.tail[cut:]...)
+		e.tail, e.cut = append(e.tail[:0], e.tail[cut:]...), true
 	}
 	return len(b), nil
 }
@@ -60,10 +64,41 @@ func (e *excerpt) Write(b []byte) (int, error) {
 func (e *excerpt) text(secret authn.Secret) string {
 	text := string(e.tail)
 	if s := secret.Reveal(); s != "" {
-		text = strings.ReplaceAll(text, s, secret.String())
+		begun := 0
+		if e.cut {
+			begun = rest(text, s)
+		}
+		text = hide(text, s, begun)
 	}
 	text = strings.ToValidUTF8(text[max(0, len(text)-maxExcerpt):], "")
 	return strings.Join(strings.FieldsFunc(text, unprintable), " ")
+}
+
+// rest is how long an end of the secret is that text begins with.
+func rest(text, secret string) int {
+	for i := 1; i < len(secret); i++ {
+		if strings.HasPrefix(text, secret[i:]) {
+			return len(secret) - i
+		}
+	}
+	return 0
+}
+
+// hide covers the secret wherever it is in text, also where it overlaps itself,
+// and what is before end.
+func hide(text, secret string, end int) string {
+	var b strings.Builder
+	for at := 0; ; at++ {
+		i := strings.Index(text[at:], secret)
+		if i < 0 {
+			b.WriteString(text[end:])
+			return b.String()
+		}
+		if at += i; at >= end {
+			b.WriteString(text[end:at] + authn.Secret(secret).String())
+		}
+		end = at + len(secret)
+	}
 }
 
 func unprintable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
