@@ -40,7 +40,7 @@ type renewal struct {
 const (
 	publicPause  = 25 * time.Minute
 	againPause   = 2 * time.Minute
-	maxPause     = 24 * time.Hour
+	maxPause     = 6 * time.Hour
 	leastRegular = 5 * time.Second // that makes sense
 )
 
@@ -77,18 +77,30 @@ func (p *pace) allow(host string) error {
 }
 
 // got notes that host has a new certificate, which is to be renewed after
-// regular. The pause doubles with each that is renewed much sooner than that,
-// and lets none that could be used expire.
+// regular. The pause doubles with each that is renewed much sooner than that.
 func (p *pace) got(host string, regular time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last, known := p.renewed[host]
 	next := renewal{at: time.Now(), regular: regular}
 	if age := next.at.Sub(last.at); known && (age < last.regular/2 || last.regular < leastRegular) {
-		next.pause = min(max(2*last.pause, p.again), max(regular/2, p.again), maxPause)
+		next.pause = p.longer(last.pause, regular)
 		next.told = last.told
 	}
 	p.renewed[host] = next
+}
+
+// longer is the pause after another one. It lets no certificate expire that can
+// be used: certmagic, once refused, comes back a minute late and more.
+func (p *pace) longer(last, regular time.Duration) time.Duration {
+	pause := min(max(2*last, p.again), maxPause)
+	switch {
+	case regular < leastRegular:
+		return pause // it cannot be used
+	case regular < 2*p.again:
+		return 0 // CAs of tests alone sign for so short a time
+	}
+	return min(pause, regular/3) // so that the next one is too soon as well
 }
 
 // due says whether host's certificate may be renewed now, and whether nobody
