@@ -27,8 +27,8 @@ var errTooMany = errors.New("the directory finds more entries than are taken")
 // follows neither aliases nor referrals: what they lead to is somebody else's.
 func (c *conn) search(ctx context.Context, q query) (found []entry, err error) {
 	req := ldap.NewSearchRequest(q.base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, seconds(c.timeout), false, q.filter, q.attributes, nil)
-	paging := ldap.NewControlPaging(pageSize)
-	if q.most < pageSize {
+	paging, paged := ldap.NewControlPaging(pageSize), q.most >= pageSize
+	if !paged {
 		// One more than is taken, for the server to say that there are more.
 		req.SizeLimit, req.EnforceSizeLimit = q.most+1, true
 	} else {
@@ -46,7 +46,7 @@ func (c *conn) search(ctx context.Context, q query) (found []entry, err error) {
 			return nil, errTooMany
 		}
 		next, ok := ldap.FindControl(res.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok || len(next.Cookie) == 0 {
+		if !paged || !ok || len(next.Cookie) == 0 {
 			return found, nil
 		}
 		paging.SetCookie(next.Cookie)
