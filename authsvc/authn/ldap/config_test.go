@@ -35,6 +35,7 @@ var validateTests = []struct {
 			ConnectTimeout: time.Second, Timeout: time.Second, PoolSize: 1,
 		}
 	}, nil},
+	{"a part of a name", func(c *Config) { c.Filter = "(userPrincipalName=${account}@example.com)" }, []string{"~filter: compares no attribute with ${account} alone, so that ALICE and alice, whom the directory takes for one, are two accounts for rules: add one, as in (&(uid=${account})…)"}},
 	{"two kinds of addresses", func(c *Config) { c.Addrs = []string{"b:389"}; c.TLS = tlsAlways }, []string{"addrs: is given beside addr; put all of them here"}},
 	{"URL", func(c *Config) { c.Addr = "ldaps://dc1.example.com/" }, []string{"addr: is HOST:PORT, not a URL: write dc1.example.com, and tls: always for ldaps", "~tls: passwords can be read by everybody on the way to ldaps://dc1.example.com/: use starttls or always"}},
 	{"no port", func(c *Config) { c.Addr, c.TLS = "dc1", tlsStart }, []string{`addr: "dc1" is not HOST:PORT, such as ldap.example.com:636`}},

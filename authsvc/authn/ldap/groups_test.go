@@ -238,3 +238,14 @@ func TestLabels(t *testing.T) {
 	}
 	var _ authn.Finder = (*Directory)(nil)
 }
+
+// Nobody logs in without groups that a rule may refuse.
+func TestLoginWithAPartOfTheGroups(t *testing.T) {
+	const part = "memberOf;range=0-1499"
+	s := ldaptest.Start(t, ldaptest.Options{}, service, person("alice", part, "cn=a"))
+	cfg := configOf(t, s)
+	cfg.Labels = map[string]LabelConfig{"groups": {Attribute: part}} // has it sent
+	if id, err := login(t.Context(), open(t, cfg), "alice", secretOf("alice")); err == nil || refused(err) {
+		t.Errorf("Authenticate() = %v, %v", id, err)
+	}
+}

@@ -38,7 +38,7 @@ func (c Config) Validate() error {
 	c.checkServers(&l)
 	c.checkBind(&l)
 	checkDN(&l, "base", c.Base, true)
-	checkFilter(&l, "filter", c.Filter, "account")
+	c.checkNames(&l)
 	c.checkLabels(&l)
 	if c.Groups != nil {
 		l.Under("groups", c.Groups.Validate())
@@ -49,6 +49,15 @@ func (c Config) Validate() error {
 		l.Addf("pool_size", "%d is not between 1 and %d", c.PoolSize, mostConns)
 	}
 	return l.Err()
+}
+
+// checkNames warns where the directory's own spelling of an account is not known.
+func (c Config) checkNames(l *problem.List) {
+	before := len(*l)
+	checkFilter(l, "filter", c.Filter, "account")
+	if len(*l) == before && len(accountAttributes(c.Filter)) == 0 {
+		l.Warnf("filter", "compares no attribute with ${account} alone, so that ALICE and alice, whom the directory takes for one, are two accounts for rules: add one, as in (&(uid=${account})…)")
+	}
 }
 
 func (c Config) checkBind(l *problem.List) {
