@@ -1,6 +1,7 @@
 package authsvc
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -198,6 +199,40 @@ func BenchmarkBasicAtTheDoor(b *testing.B) {
 	for b.Loop() {
 		if _, err := r.door.Authorize(b.Context(), shown, want); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestRevokedByTheAccountThatIsMeant, whatever was shown for it.
+func TestRevokedByTheAccountThatIsMeant(t *testing.T) {
+	r := newRig(t, authn.Func(func(context.Context, authn.Credentials) (authn.Identity, error) {
+		return authn.Identity{Account: "mallory"}, nil
+	}))
+	r.service.certs = byCommonName
+	for _, account := range []string{"dev", "mallory"} {
+		if _, err := r.store.Put(t.Context(), "revoked/subject/"+account, fmt.Append(nil, time.Now().Add(time.Hour).Unix()), state.PutOpts{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.reopen(t)
+	for name, shown := range map[string]oci.Shown{
+		"certificate":      {Chains: chainOf("dev")},
+		"another spelling": {Authorization: oci.NewSecret(basic("Mallory:x"))},
+	} {
+		_, err := r.door.Authorize(t.Context(), shown, needs("repository:pub/x:pull"))
+		if got, want := refused(err), ": access was revoked"; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestNobodyIsAskedAboutWhatIsNoAccount: it would be in the log of a program.
+func TestNobodyIsAskedAboutWhatIsNoAccount(t *testing.T) {
+	r := newRig(t)
+	for _, pair := range []string{"dev\n:x", "dev\xff:x", strings.Repeat("d", 257) + ":x", "dev:" + strings.Repeat("x", 4097)} {
+		_, err := r.enter(t, basic(pair), "repository:pub/x:pull")
+		if asked := r.asked.Load(); asked != 0 || refused(err) != ": "+badLogin {
+			t.Errorf("%.20q: asked %d times, %s", pair, asked, refused(err))
 		}
 	}
 }

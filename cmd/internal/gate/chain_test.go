@@ -9,7 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/configs"
 )
 
@@ -109,6 +113,32 @@ func TestCheckReadsHtpasswd(t *testing.T) {
 	for _, want := range []string{file + ":1: the hash of", file + ":3: expected USER:HASH"} {
 		if err == nil || !strings.Contains(err.Error(), ": auth.htpasswd_file: "+want) {
 			t.Errorf("Check() = %v, want %q", err, want)
+		}
+	}
+}
+
+// TestAccountsThatChange: nobody stays logged in by what was changed.
+func TestAccountsThatChange(t *testing.T) {
+	t.Parallel()
+	path := config(t, "http://127.0.0.1:1", "")
+	for name, change := range map[string]func(*authsvc.Config){
+		"":              func(c *authsvc.Config) { c.ACL = nil },
+		"users":         func(c *authsvc.Config) { c.Users = static.Config{"other": {AnyPassword: true}} },
+		"htpasswd_file": func(c *authsvc.Config) { c.HtpasswdFile = "/other" },
+		"ext_auth":      func(c *authsvc.Config) { c.ExtAuth = &ext.UsersConfig{} },
+		"ldap_auth":     func(c *authsvc.Config) { c.LDAPAuth = ldap.Configs{{Base: "dc=x"}} },
+	} {
+		was, err := configs.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := configs.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&is.Auth)
+		if got := sameAccounts(was, is); got != (name == "") {
+			t.Errorf("%q changed, and the accounts are the same: %v", name, got)
 		}
 	}
 }
