@@ -17,7 +17,7 @@ func refuseShared(dir string, info fs.FileInfo) error {
 	}
 	self := os.Geteuid()
 	if uid, ok := owner(info); ok && uid != self && uid != 0 {
-		return fmt.Errorf("%s belongs to user %d, who could put other keys there, and regate runs as user %d: chown %d %s", dir, uid, self, self, dir)
+		return fmt.Errorf("%s belongs to user %d, who could put other keys there, and regate runs as user %d: run it as user %d, or chown %d %s", dir, uid, self, uid, self, dir)
 	}
 	return nil
 }
