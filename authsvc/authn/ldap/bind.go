@@ -59,6 +59,8 @@ const changeAfterReset = 2
 // busy, or a missing StartTLS, are no refusals, and stay what they are.
 func refusal(err error, said []ldap.Control) error {
 	switch {
+	case ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject): // of the name that is bound with, at some servers
+		return fmt.Errorf("%w: %v", authn.ErrUnknownUser, err)
 	case !ldap.IsErrorAnyOf(err,
 		ldap.LDAPResultInvalidCredentials,
 		ldap.LDAPResultInappropriateAuthentication, // the entry has no password

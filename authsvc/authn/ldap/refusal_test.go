@@ -33,6 +33,7 @@ var bindTests = []struct {
 	{"inactivated in 389", 53, "Account inactivated. Contact system administrator.", authn.ErrWrongPassword, "inactivated"},
 	{"no right", 50, "", authn.ErrWrongPassword, "Insufficient"},
 	{"no password there", 48, "", authn.ErrWrongPassword, "Inappropriate"},
+	{"unknown in 389", 32, "", authn.ErrUnknownUser, "No Such Object"},
 	{"needs TLS", 8, "BindSimple: Transport encryption required.", nil, "Transport encryption required"},
 	{"needs TLS, in slapd", 13, "TLS confidentiality required", nil, "confidentiality"},
 	{"busy", 51, "", nil, "Busy"},
