@@ -134,12 +134,16 @@ const (
 	maxPassword = 4096
 )
 
-// plausible reports whether any back end could know the credentials. Control
-// characters are in no account, but would be in its log.
+// plausible reports whether any back end could know the credentials.
 func plausible(c authn.Credentials) bool {
+	return len(c.Password) <= maxPassword && isName(c.Account)
+}
+
+// isName reports whether account can be one. Control characters are in none,
+// but would be in the logs of back ends and registries.
+func isName(account string) bool {
 	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
-	return len(c.Account) <= maxAccount && len(c.Password) <= maxPassword && utf8.ValidString(c.Account) &&
-		!strings.ContainsFunc(c.Account, isControl)
+	return len(account) <= maxAccount && utf8.ValidString(account) && !strings.ContainsFunc(account, isControl)
 }
 
 // grantType is that of a POST, "" if it has none. A GET never has one.

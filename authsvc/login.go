@@ -39,9 +39,15 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 		if errors.Is(err, authn.ErrUnknownUser) {
 			return id, l.absent(ctx, c, err)
 		}
+		if err == nil && !isName(id.Account) { // as the back end spells it
+			return authn.Identity{}, errNoName
+		}
 		return id, err
 	})
 }
+
+// errNoName is no refusal: whoever wrote the name must mend it.
+var errNoName = errors.New("the back end gives the account a name with control characters, or longer than 256 bytes")
 
 // absent spends the time of a comparison on an account that nobody knows.
 func (l *Login) absent(ctx context.Context, c authn.Credentials, err error) error {

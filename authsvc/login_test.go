@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -95,6 +96,19 @@ func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
 		all.Wait()
 		if got := busy.Load(); (got > 0) != tt.busy {
 			t.Errorf("%s: %d of %d are refused", name, got, logins)
+		}
+	}
+}
+
+// TestBackEndsNameNobodyOddly: what a back end makes of a name goes into tokens
+// and logs, and so has to be one, as what was typed.
+func TestBackEndsNameNobodyOddly(t *testing.T) {
+	for _, name := range []string{"eve\x00", "eve\nadmin", "\xff", strings.Repeat("e", maxAccount+1)} {
+		l := NewLogin(authn.Func(func(context.Context, authn.Credentials) (authn.Identity, error) {
+			return authn.Identity{Account: name}, nil
+		}), password.NewCache[authn.Identity](cache.Options{}), nil)
+		if id, err := l.Authenticate(t.Context(), authn.Credentials{Account: "eve", Password: "secret"}); !errors.Is(err, errNoName) {
+			t.Errorf("Authenticate() of a back end that says %q = %q, %v", name, id.Account, err)
 		}
 	}
 }
