@@ -15,7 +15,7 @@ import (
 // use, and at the default pace would collect it every few hundred requests; a
 // higher GOGC, which is a factor, would cost too much when many connections
 // are open.
-const headroom = 24 << 20
+const headroom = 32 << 20
 
 // pace sets how often memory is collected, but for what the environment says
 // (GOGC, GOMEMLIMIT). The caller keeps what it returns.
