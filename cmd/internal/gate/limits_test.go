@@ -1,7 +1,14 @@
 package gate
 
 import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/regate/regate/configs"
 )
@@ -28,5 +35,56 @@ func TestFit(t *testing.T) {
 		if need := got.Connections + got.Requests + got.Connections/8 + adminConnections + spareDescriptors; got.Connections > 1 && need > tt.descriptors {
 			t.Errorf("%d connections need %d descriptors, there are %d", got.Connections, need, tt.descriptors)
 		}
+	}
+}
+
+// A drip is a body without end that counts what is taken of it.
+type drip struct{ taken atomic.Int64 }
+
+func (d *drip) Read(p []byte) (int, error) {
+	d.taken.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// TestTransfersAreNoHandshakes has an upload stand still, since the registry
+// takes no more of it, where a network has a single handshake: the upload is long
+// past its own, so others go on.
+func TestTransfersAreNoHandshakes(t *testing.T) {
+	held := make(chan struct{})
+	hold := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			<-held
+		}
+	}))
+	defer hold.Close()
+	defer close(held)
+	g := start(t, changed(t, config(t, hold.URL, ""), "grace: 0s", "grace: 0s, limits: {handshakes: 2}"))
+	bearer := "Bearer " + g.token("repository:team/app:pull,push")
+
+	body := new(drip)
+	ctx, stop := context.WithCancel(t.Context())
+	uploaded := make(chan struct{})
+	go func() {
+		defer close(uploaded)
+		url := "https://" + g.Addrs["https"] + "/v2/team/app/blobs/uploads/00000000-0000-0000-0000-000000000000"
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPatch, url, io.NopCloser(body))
+		r.Header.Set("Authorization", bearer)
+		one := g.https.Transport.(*http.Transport).Clone() // its connection is its own, of HTTP/1.1
+		one.ForceAttemptHTTP2, one.TLSNextProto = false, map[string]func(string, *tls.Conn) http.RoundTripper{}
+		defer one.CloseIdleConnections()
+		if res, err := one.RoundTrip(r); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	defer func() { stop(); <-uploaded }()
+	last := int64(0)
+	g.until("the upload stands still", func() bool {
+		before := last
+		last = body.taken.Load()
+		time.Sleep(20 * time.Millisecond) // between two looks
+		return last > 1<<20 && last == before
+	})
+	if status, _, _ := g.get("https", "/v2/team/app/manifests/1", "Authorization", bearer); status != http.StatusOK {
+		t.Errorf("beside it: %d", status)
 	}
 }
