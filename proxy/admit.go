@@ -17,9 +17,6 @@ func (g *Gateway) admit(r *http.Request, route *Route) (leave func(), err error)
 	if reason != "" {
 		return nil, crowded("of the registry", reason)
 	}
-	if g.all == nil {
-		return leaveRegistry, nil
-	}
 	leaveAll, reason := g.all.Enter(client)
 	if reason != "" {
 		leaveRegistry()

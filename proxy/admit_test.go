@@ -15,8 +15,8 @@ import (
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]setup{
-		"of a registry": {config: upstream.Config{MaxRequests: 4}}, // of which one network has half
-		"of the gate":   {requests: connlimit.New(connlimit.Limits{Connections: 2}, connlimit.Deps{})},
+		"of a registry": {config: upstream.Config{MaxRequests: 2}},
+		"of the gate":   {requests: atMost(2)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			protocols(t, func(t *testing.T, http2 bool) {
@@ -25,6 +25,10 @@ func TestTooManyRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+func atMost(requests int) *connlimit.Limiter {
+	return connlimit.New(connlimit.Limits{Connections: requests}, connlimit.Deps{})
 }
 
 // crowd expects two requests to be the most.

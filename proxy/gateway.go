@@ -69,6 +69,9 @@ func (l Limits) bound(w *watch, g oci.Grant) {
 // New returns a Gateway that sends each request where routes say, if auth
 // lets it.
 func New(routes *Table, auth Authorizer, o Options) *Gateway {
+	if o.Requests == nil {
+		o.Requests = connlimit.New(connlimit.Limits{}, connlimit.Deps{})
+	}
 	return &Gateway{routes: routes, auth: auth, service: o.Service, limits: o.Limits.withDefaults(), all: o.Requests}
 }
 

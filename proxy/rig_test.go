@@ -123,7 +123,7 @@ func newGateway(t testing.TB, configs map[string]upstream.Config, s setup) *Gate
 	t.Helper()
 	pools := make(map[string]*upstream.Pool, len(configs))
 	for name, c := range configs {
-		p, err := upstream.New(c, upstream.Options{Minter: mint, Issuer: "regate", Service: "clients"})
+		p, err := upstream.New(c, upstream.Options{Minter: mint, Issuer: "regate", Service: "clients", Requests: atMost})
 		if err != nil {
 			t.Fatal(err)
 		}

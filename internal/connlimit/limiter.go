@@ -83,7 +83,7 @@ func (l *Limiter) Enter(addr netip.Addr) (leave func(), reason string) {
 // enter counts a connection from addr in, or says why it is refused. A zero
 // addr is of no network.
 func (l *Limiter) enter(addr netip.Addr) (all crowds, reason string) {
-	networks := l.networks(addr)
+	networks, n := l.networks(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limits.Connections > 0 && l.open >= l.limits.Connections {
@@ -92,10 +92,10 @@ func (l *Limiter) enter(addr netip.Addr) (all crowds, reason string) {
 	if l.limits.Handshakes > 0 && l.handshakes >= l.limits.Handshakes {
 		return all, Handshakes
 	}
-	for i, n := range networks {
-		c := l.crowds[n]
+	for i, network := range networks[:n] {
+		c := l.crowds[network]
 		if c == nil {
-			c = &crowd{network: n, most: l.limits.most(i)}
+			c = &crowd{network: network, most: l.limits.most(i)}
 		}
 		switch {
 		case l.limits.PerNetwork > 0 && c.open >= c.most:
@@ -135,21 +135,23 @@ func (l *Limiter) leave(all crowds) {
 	}
 }
 
-// networks are those of addr, the smallest first.
-func (l *Limiter) networks(addr netip.Addr) []netip.Prefix {
+// networks are the first n of all: those of addr, the smallest first.
+func (l *Limiter) networks(addr netip.Addr) (all [2]netip.Prefix, n int) {
 	addr = addr.Unmap().WithZone("")
-	for _, n := range l.limits.Exempt {
-		if n.Contains(addr) {
-			return nil
+	for _, exempt := range l.limits.Exempt {
+		if exempt.Contains(addr) {
+			return all, 0
 		}
 	}
 	switch {
 	case !addr.IsValid():
-		return nil
+		return all, 0
 	case addr.Is4():
-		return []netip.Prefix{prefix(addr, 24)}
+		all[0] = prefix(addr, 24)
+		return all, 1
 	}
-	return []netip.Prefix{prefix(addr, 64), prefix(addr, 48)} // a /48 is what anybody gets for the asking
+	all[0], all[1] = prefix(addr, 64), prefix(addr, 48) // a /48 is what anybody gets for the asking
+	return all, 2
 }
 
 func prefix(addr netip.Addr, bits int) netip.Prefix {

@@ -19,6 +19,7 @@ type Pool struct {
 	endpoint *Endpoint
 	checked  bool
 	requests *connlimit.Limiter
+	most     int           // of requests
 	state    atomic.Uint32 // of a registry that is not checked: unproven, open, closed
 }
 
@@ -29,8 +30,7 @@ type Options struct {
 	// Issuer and Service are those of the tokens that clients hold, which a
 	// registry of mode forward trusts.
 	Issuer, Service string
-	// Requests makes what bounds those that the registry has. Nil is one of
-	// which a network has half.
+	// Requests makes what bounds those that the registry has. Nil is no bound.
 	Requests func(most int) *connlimit.Limiter
 	// Log may be nil.
 	Log *zap.Logger
@@ -54,17 +54,13 @@ func New(c Config, o Options) (*Pool, error) {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	if o.Requests == nil {
-		o.Requests = half
+		o.Requests = func(int) *connlimit.Limiter { return connlimit.New(connlimit.Limits{}, connlimit.Deps{}) }
 	}
-	p := &Pool{log: o.Log, endpoint: e, checked: c.Checked(), requests: o.Requests(c.MaxRequests)}
+	p := &Pool{log: o.Log, endpoint: e, checked: c.Checked(), requests: o.Requests(c.MaxRequests), most: c.MaxRequests}
 	if p.log == nil {
 		p.log = zap.NewNop()
 	}
 	return p, nil
-}
-
-func half(most int) *connlimit.Limiter {
-	return connlimit.New(connlimit.Limits{Connections: most, PerNetwork: (most + 1) / 2}, connlimit.Deps{})
 }
 
 // newCredential is the one switch over the trust modes.

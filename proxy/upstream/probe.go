@@ -44,10 +44,17 @@ func (p *Pool) closed() error {
 
 // Inherit makes p begin with what is known of its registry from old, the pool
 // of the generation before, which may be nil: a reload is no reason to close a
-// registry until the next probe. What is at another address has shown nothing,
-// and of what the gate checks nothing is known. It is to be called before Run.
+// registry until the next probe, and the requests that it has by then count on.
+// What is at another address has shown nothing, and of what the gate checks
+// nothing is known. It is to be called before Run and the first request.
 func (p *Pool) Inherit(old *Pool) {
-	if old != nil && !p.checked && p.endpoint.same(old.endpoint) {
+	if old == nil || !p.endpoint.same(old.endpoint) {
+		return
+	}
+	if p.most == old.most {
+		p.requests = old.requests
+	}
+	if !p.checked {
 		p.state.CompareAndSwap(unproven, old.state.Load())
 	}
 }

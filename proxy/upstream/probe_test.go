@@ -3,7 +3,10 @@ package upstream
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
+
+	"github.com/regate/regate/internal/connlimit"
 )
 
 // TestReloadKeepsRegistryOpen has two pools, one after the other, of which the
@@ -62,5 +65,24 @@ func TestInheritedStateIsNoNews(t *testing.T) {
 	p.Inherit(old)
 	if p.state.Load() != closed {
 		t.Error("what the probe has closed is open again")
+	}
+}
+
+// TestReloadCountsOn wants no registry to get more than its requests because a
+// reload has come in between, unless the reload has changed how many.
+func TestReloadCountsOn(t *testing.T) {
+	few := Options{Requests: func(most int) *connlimit.Limiter {
+		return connlimit.New(connlimit.Limits{Connections: most}, connlimit.Deps{})
+	}}
+	for most, want := range map[int]string{1: connlimit.Total, 2: ""} {
+		old := newPool(t, Config{Upstreams: address, MaxRequests: 1}, few)
+		p := newPool(t, Config{Upstreams: address, MaxRequests: most}, few)
+		if _, reason := old.Enter(netip.Addr{}); reason != "" {
+			t.Fatal(reason)
+		}
+		p.Inherit(old)
+		if _, reason := p.Enter(netip.Addr{}); reason != want {
+			t.Errorf("with max_requests %d, after 1: refused for %q, want %q", most, reason, want)
+		}
 	}
 }
