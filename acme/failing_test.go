@@ -208,7 +208,7 @@ func TestRenewalByAnotherEndsTheTrouble(t *testing.T) {
 	m.follow(planOf([]certmagic.Issuer{broken}, host))
 	m.start(t.Context())
 	t.Cleanup(m.close)
-	eventually(t, "it has a certificate", func() bool { return !m.shelf.view.Load().pending() })
+	eventually(t, "it has a certificate", func() bool { return complete(m.shelf) })
 	broken.broken.Store(true)
 	eventually(t, "the renewal has failed", func() bool { return m.trouble(host).Failed() })
 	startManaged(t, store, planOf([]certmagic.Issuer{works}, host))

@@ -228,18 +228,3 @@ func (m *Manager) Certificates() []Status {
 	}
 	return all
 }
-
-// Wait returns when every host has a certificate, or with ctx's error.
-func (m *Manager) Wait(ctx context.Context) error {
-	for {
-		v := m.shelf.view.Load()
-		if !v.pending() {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-v.next:
-		}
-	}
-}

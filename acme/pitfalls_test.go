@@ -215,7 +215,7 @@ func TestP09WildcardSparesItsHosts(t *testing.T) {
 	ca := testRoot(t, "p09.example.com")
 	how := &policy{issuers: []certmagic.Issuer{issuer{ca: ca, hosts: hosts, lifetime: time.Hour}}, ratio: 0.5}
 	m := startManaged(t, openStore(t), newPlan(hosts, func(string) *policy { return how }, true))
-	eventually(t, "all have a certificate", func() bool { return !m.shelf.view.Load().pending() })
+	eventually(t, "all have a certificate", func() bool { return complete(m.shelf) })
 	certs := m.shelf.view.Load().certs
 	if own := certs["a.p09.example.com"][0]; own != certs["*.p09.example.com"][0] {
 		t.Errorf("a host of the wildcard has a certificate of its own: %v", own.Leaf.DNSNames)

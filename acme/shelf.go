@@ -22,12 +22,11 @@ type shelf struct {
 type view struct {
 	hosts []string                      // canonical, as configured
 	certs map[string][]*tls.Certificate // of a host, the preferred one first; none while it is pending
-	next  chan struct{}                 // closed when another view has taken its place
 }
 
 func newShelf() *shelf {
 	s := &shelf{}
-	s.view.Store(&view{next: make(chan struct{})})
+	s.view.Store(&view{})
 	return s
 }
 
@@ -93,13 +92,7 @@ func (s *shelf) put(host string, cert *tls.Certificate) bool {
 }
 
 func (s *shelf) swap(hosts []string, certs map[string][]*tls.Certificate) {
-	old := s.view.Swap(&view{hosts: hosts, certs: certs, next: make(chan struct{})})
-	close(old.next)
-}
-
-// pending reports whether some host has no certificate.
-func (v *view) pending() bool {
-	return slices.ContainsFunc(v.hosts, func(h string) bool { return len(v.certs[h]) == 0 })
+	s.view.Store(&view{hosts: hosts, certs: certs})
 }
 
 // certificate is the tls.Config.GetCertificate of the listener. Without
