@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/regate/regate/configs"
 )
@@ -51,8 +50,10 @@ func (d *drip) Read(p []byte) (int, error) {
 // past its own, so others go on.
 func TestTransfersAreNoHandshakes(t *testing.T) {
 	held := make(chan struct{})
+	var uploads atomic.Int64
 	hold := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPatch {
+			uploads.Add(1)
 			<-held
 		}
 	}))
@@ -61,7 +62,7 @@ func TestTransfersAreNoHandshakes(t *testing.T) {
 	g := start(t, changed(t, config(t, hold.URL, ""), "grace: 0s", "grace: 0s, limits: {handshakes: 2}"))
 	bearer := "Bearer " + g.token("repository:team/app:pull,push")
 
-	body := new(drip)
+	body := new(drip) // what buffers take of it differs
 	ctx, stop := context.WithCancel(t.Context())
 	uploaded := make(chan struct{})
 	go func() {
@@ -69,22 +70,27 @@ func TestTransfersAreNoHandshakes(t *testing.T) {
 		url := "https://" + g.Addrs["https"] + "/v2/team/app/blobs/uploads/00000000-0000-0000-0000-000000000000"
 		r, _ := http.NewRequestWithContext(ctx, http.MethodPatch, url, io.NopCloser(body))
 		r.Header.Set("Authorization", bearer)
-		one := g.https.Transport.(*http.Transport).Clone() // its connection is its own, of HTTP/1.1
-		one.ForceAttemptHTTP2, one.TLSNextProto = false, map[string]func(string, *tls.Conn) http.RoundTripper{}
-		defer one.CloseIdleConnections()
+		one := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: g.https.Transport.(*http.Transport).TLSClientConfig.RootCAs}}
+		defer one.CloseIdleConnections() // its connection is its own, of HTTP/1.1
 		if res, err := one.RoundTrip(r); err == nil {
 			_ = res.Body.Close()
 		}
 	}()
 	defer func() { stop(); <-uploaded }()
-	last := int64(0)
+	last, still := int64(0), 0 // looks, 5 ms apart
 	g.until("the upload stands still", func() bool {
-		before := last
-		last = body.taken.Load()
-		time.Sleep(20 * time.Millisecond) // between two looks
-		return last > 1<<20 && last == before
+		if now := body.taken.Load(); uploads.Load() == 0 || now != last {
+			last, still = now, 0
+		}
+		still++
+		return still > 20
 	})
 	if status, _, _ := g.get("https", "/v2/team/app/manifests/1", "Authorization", bearer); status != http.StatusOK {
 		t.Errorf("beside it: %d", status)
+	}
+	select {
+	case <-uploaded:
+		t.Error("the upload has ended")
+	default:
 	}
 }
