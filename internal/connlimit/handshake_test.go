@@ -285,7 +285,7 @@ func TestHandshakesTakeTurns(t *testing.T) {
 // TestBeyondTheLimitIsReset sees that who is refused is told at once, that who
 // is connected goes on, and that there is room when somebody leaves.
 func TestBeyondTheLimitIsReset(t *testing.T) {
-	s := serve(t, Limits{Connections: 2, Handshakes: 2}, nil)
+	s := serve(t, Limits{Connections: 2}, nil)
 	first := client(s.dial(t, "127.0.0.1"), nil)
 	second := client(s.dial(t, "127.0.0.1"), nil)
 	ask(t, first)
