@@ -8,7 +8,9 @@
 // carries its leaf's certificate in x5c, and the leaf is signed by the root,
 // leaves come and go without any of them noticing (protocol.md 2.3).
 //
-// The package does not know what a token is, and does not seal what it writes:
+// Beside them are secrets that gates share, for cookies and MACs.
+//
+// The package does not know what a token or a cookie is, and does not seal what it writes:
 // a wrapper of the Store does. A Ring lives as long as the process.
 package keyring
 
