@@ -73,6 +73,8 @@ func (u *Users) compare(ctx context.Context, hash, secret string) error {
 	return authn.ErrWrongPassword
 }
 
+var _ authn.Finder = (*Users)(nil)
+
 // Find is authn.Finder's.
 func (u *Users) Find(_ context.Context, account string) (authn.Identity, error) {
 	if _, ok := u.hashes[account]; !ok {

@@ -1,11 +1,13 @@
 package ldap
 
 import (
+	"io"
 	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/internal/problem"
 )
 
@@ -24,13 +26,24 @@ func (c Configs) path(i int) string {
 	return "[" + strconv.Itoa(i) + "]"
 }
 
+// An Authenticator is one of the directories: a *Directory or, where accounts
+// cannot be found without their passwords, a Blind.
+type Authenticator interface {
+	authn.Authenticator
+	io.Closer
+}
+
 // Open makes all of them, which are valid. Its error is a problem.List.
-func (c Configs) Open(log *zap.Logger) (all []*Directory, err error) {
+func (c Configs) Open(log *zap.Logger) (all []Authenticator, err error) {
 	var wrong problem.List
 	for i, cfg := range c {
 		d, err := New(cfg, log)
 		wrong.Under(c.path(i), err)
-		all = append(all, d)
+		if cfg.InitialBindAsUser {
+			all = append(all, Blind{d})
+		} else {
+			all = append(all, d)
+		}
 	}
 	return all, wrong.Err()
 }

@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -113,35 +112,6 @@ func (d *Directory) asUser(ctx context.Context, c authn.Credentials) (id authn.I
 	})
 	return id, err
 }
-
-// Find is authn.Finder's. An account that the directory says is disabled is
-// gone. With initial_bind_as_user nobody can be found without a password.
-func (d *Directory) Find(ctx context.Context, account string) (authn.Identity, error) {
-	switch {
-	case account == authn.Anonymous:
-		return authn.Identity{}, authn.ErrUnknownUser
-	case d.cfg.InitialBindAsUser:
-		return authn.Identity{}, d.explained(errAsUser)
-	}
-	var id authn.Identity
-	err := d.service.do(ctx, func(ctx context.Context, k *conn) error {
-		found, err := d.account(ctx, k, account)
-		if err != nil {
-			return err
-		}
-		if why := found.disabled(); why != "" {
-			return fmt.Errorf("%w: %s", authn.ErrUnknownUser, why)
-		}
-		id, err = d.identityOn(ctx, k, identified{account, found})
-		return err
-	})
-	if err != nil {
-		return authn.Identity{}, d.explained(err)
-	}
-	return id, nil
-}
-
-var errAsUser = errors.New("with initial_bind_as_user nobody can be looked up without their password")
 
 // explained says which directory an error is about.
 func (d *Directory) explained(err error) error {

@@ -191,36 +191,3 @@ func TestWrongServicePassword(t *testing.T) {
 		t.Errorf("Authenticate() = %v", err)
 	}
 }
-
-func TestFind(t *testing.T) {
-	s := ldaptest.Start(t, ldaptest.Options{}, service, person("alice", "memberOf", "cn=web,dc=x"),
-		person("disabled", userAccountControl, "514"), person("normal", userAccountControl, "512", accountExpires, "9223372036854775807"),
-		person("expired", accountExpires, "131000000000000000"), person("never", accountExpires, "0"), person("later", accountExpires, "2650467743990000000"),
-		person("locked", pwdAccountLockedTime, "000001010000Z"), person("for-a-while", pwdAccountLockedTime, "20260101000000Z"),
-		person("inactive", nsAccountLock, "TRUE"))
-	cfg := configOf(t, s)
-	cfg.Labels = map[string]LabelConfig{"team": {Attribute: "memberof", ParseCN: true}}
-	d := open(t, cfg)
-	for account, want := range map[string]error{
-		"alice": nil, "normal": nil, "never": nil, "later": nil, "for-a-while": nil,
-		"disabled": authn.ErrUnknownUser, "expired": authn.ErrUnknownUser, "locked": authn.ErrUnknownUser, "inactive": authn.ErrUnknownUser,
-		"mallory": authn.ErrUnknownUser, "": authn.ErrUnknownUser, "*": authn.ErrUnknownUser,
-	} {
-		if id, err := d.Find(t.Context(), account); !errors.Is(err, want) || (err == nil) != (want == nil) || err == nil && id.Account != account {
-			t.Errorf("Find(%q) = %+v, %v; want %v", account, id, err, want)
-		}
-	}
-	if id, _ := d.Find(t.Context(), "alice"); !reflect.DeepEqual(id.Labels, authn.Labels{"team": {{Value: "web"}}}) {
-		t.Errorf("labels of alice = %+v", id.Labels)
-	}
-	if n := len(s.Requests(ldaptest.Bind)); n != 1 {
-		t.Errorf("%d binds, want that of the service alone", n)
-	}
-	if _, err := open(t, asUser(cfg)).Find(t.Context(), "alice"); err == nil || refused(err) {
-		t.Errorf("Find() as the user = %v", err)
-	}
-	s.Down()
-	if _, err := open(t, cfg).Find(t.Context(), "alice"); err == nil || refused(err) {
-		t.Errorf("Find() in a directory that is down = %v", err)
-	}
-}

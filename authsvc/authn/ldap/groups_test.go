@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/authn/ldap/ldaptest"
 )
 
@@ -236,7 +235,6 @@ func TestLabels(t *testing.T) {
 	if len(id.Labels) != 5 {
 		t.Errorf("labels: %+v", id.Labels)
 	}
-	var _ authn.Finder = (*Directory)(nil)
 }
 
 // Nobody logs in without groups that a rule may refuse.

@@ -7,10 +7,12 @@ import (
 	"github.com/regate/regate/authsvc/authn"
 )
 
-// Find returns the account without its password, or authn.ErrUnknownUser.
+var _ authn.Finder = (*Users)(nil)
+
+// Find is authn.Finder's.
 func (u *Users) Find(_ context.Context, account string) (authn.Identity, error) {
 	found, ok := u.users[account]
-	if !ok {
+	if !ok || found.hash == "" && !found.any {
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	return authn.Identity{Account: account, Labels: maps.Clone(found.labels)}, nil
