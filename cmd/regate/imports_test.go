@@ -29,7 +29,8 @@ var mayImport = map[string][]string{
 	"internal/problem":            {},
 	"internal/trust":              {},
 	"proxy/upstream":              {"internal/oci", "internal/connlimit", "authsvc/authn"}, // authn for Secret alone
-	"proxy":                       {"internal/oci", "internal/edge", "internal/connlimit", "proxy/upstream"},
+	"proxy/listing":               {"internal/oci"},
+	"proxy":                       {"internal/oci", "internal/edge", "internal/connlimit", "proxy/..."},
 	"acme":                        {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
 	"acme/acmestub":               {},                                                                  // for tests
 	"acme/client":                 {},
