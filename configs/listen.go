@@ -45,6 +45,9 @@ type Listen struct {
 	// Default: none.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
 
+	// CORS is for the pages of other sites, such as a browser for registries.
+	CORS CORS `yaml:"cors"`
+
 	// Grace is how long the gate, told to end, says so at /readyz and still
 	// takes requests, so that balancers can turn away. Default 10s.
 	Grace time.Duration `yaml:"grace"`
@@ -55,6 +58,23 @@ type Listen struct {
 
 	// Limits are how much clients can take.
 	Limits Limits `yaml:"limits"`
+}
+
+// CORS says which pages may read what the gate answers to their users.
+type CORS struct {
+	// Origins are sites, as scheme://host[:port], whose pages may use /v2 and
+	// /auth with what their users type in. Default: none.
+	Origins []string `yaml:"origins"`
+}
+
+func (c CORS) validate() error {
+	var bad problem.List
+	for i, o := range c.Origins {
+		if err := edge.CheckOrigin(o); err != nil {
+			bad.Addf(indexPath("origins", i), "%q %v", o, err)
+		}
+	}
+	return bad.Err()
 }
 
 func defaultListen() Listen {
@@ -107,6 +127,7 @@ func (l Listen) Validate() error {
 	if l.Drain < 0 {
 		bad.Addf("drain", "%s is negative", l.Drain)
 	}
+	bad.Under("cors", l.CORS.validate())
 	bad.Under("limits", l.Limits.validate())
 	return bad.Err()
 }

@@ -41,8 +41,11 @@ var listenTests = []struct {
 			"4: limits.handshakes: 1 is not between 2 and 1048576\n5: limits.streams: 0 is not between 1 and 1000\n" +
 			"6: limits.header_bytes: 100 is not between 4096 and 1048576\n7: limits.header_time: 0s is not between 1s and 1m"},
 	{"a network for all", "limits: {connections: 100}", "1: limits.per_network: 2048 is more than connections: one network can take them all"},
-	{"planned, and off", "proxy_protocol: false\ncors: {origins: []}", ""},
-	{"planned", "proxy_protocol: true\ncors: {origins: [a]}", "1: proxy_protocol: is not there yet\n2: cors: is not there yet"},
+	{"planned, and off", "proxy_protocol: false", ""},
+	{"planned", "proxy_protocol: true", "1: proxy_protocol: is not there yet"},
+	{"pages of nobody", "cors: {origins: []}", ""},
+	{"pages of a site", "cors: {origins: [\"https://ui.test\"]}", ""},
+	{"pages of everybody", "cors:\n  origins:\n    - https://ui.test\n    - '*'", "4: cors.origins[1]: \"*\" would let the pages of everybody in; name the sites"},
 }
 
 func TestListen(t *testing.T) {

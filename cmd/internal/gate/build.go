@@ -65,8 +65,9 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	}
 	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts), service)
 	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service(), Requests: p.forwarded})
-	g.gateway = edge.Handler(gateway.Serve)
-	g.tokens = edge.Stack(edge.Handler(service.ServeToken), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
+	pages := edge.CORS(file.Listen.CORS.Origins)
+	g.gateway = pages(edge.Handler(gateway.Serve))
+	g.tokens = edge.Stack(edge.Handler(service.ServeToken), pages, edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
 	g.keys = edge.Handler(service.ServeKeys)
 	g.authority = edge.Handler(g.serveCA)
 	g.checked = g.hosts.Check(g)
