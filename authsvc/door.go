@@ -43,7 +43,7 @@ func (d *Door) Authorize(ctx context.Context, shown oci.Shown, needs []oci.Acces
 func (d *Door) enter(ctx context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
 	scheme, bearer, _ := strings.Cut(shown.Authorization.Reveal(), " ")
 	if strings.EqualFold(scheme, "Bearer") {
-		return d.tokens.Verify(bearer)
+		return d.tokens.VerifyLate(bearer, shown.Grace)
 	}
 	cred, err := direct(shown)
 	switch {

@@ -17,6 +17,14 @@ const (
 	// minExpiration is what clients take a shorter life for anyway
 	// (protocol.md 1.4).
 	minExpiration = 60
+
+	defaultGrace         = 6 * time.Hour
+	defaultGraceManifest = 5 * time.Minute
+
+	// maxGrace bounds how long an expired token is good for anything, and so how
+	// long revocations are kept.
+	maxGrace         = 24 * time.Hour
+	maxGraceManifest = time.Hour
 )
 
 // Config is the auth.token section: what stands in the tokens that clients get.
@@ -33,6 +41,17 @@ type Config struct {
 	// Expiration is the life of a token in seconds, 60 to 86400; default 900. A
 	// change of the rules acts when the last tokens have ended, a revocation at once.
 	Expiration int `yaml:"expiration"`
+
+	// Grace is how long after its token has expired a client may go on with the
+	// uploads that it has begun with it, 0s to 24h: some clients do not ask for
+	// another in the middle of a push. It is for requests of these uploads alone,
+	// and ends when the account is revoked. Default 6h; 0s is off.
+	Grace *time.Duration `yaml:"grace"`
+
+	// GraceManifest is the same for the manifest at the end of a push, which is
+	// tied to no upload: any expired token that grants push there is good for it.
+	// 0s to 1h. Default 5m; 0s is off.
+	GraceManifest *time.Duration `yaml:"grace_manifest"`
 
 	// Root is a token root to use instead of one that the gate makes.
 	Root Root `yaml:"root"`
@@ -62,6 +81,12 @@ func (c Config) WithDefaults() Config {
 	if c.Expiration == 0 {
 		c.Expiration = defaultExpiration
 	}
+	if c.Grace == nil {
+		c.Grace = new(time.Duration(defaultGrace))
+	}
+	if c.GraceManifest == nil {
+		c.GraceManifest = new(time.Duration(defaultGraceManifest))
+	}
 	return c
 }
 
@@ -77,8 +102,20 @@ func (c Config) Validate() error {
 	if c.Expiration != 0 && (c.Expiration < minExpiration || c.Expiration > most) {
 		l.Addf("expiration", "%d is not between %d and %d seconds", c.Expiration, minExpiration, most)
 	}
+	checkGrace(&l, "grace", c.Grace, maxGrace)
+	checkGrace(&l, "grace_manifest", c.GraceManifest, maxGraceManifest)
+	c = c.WithDefaults()
+	if age := c.life() + *c.Grace; age > keyring.MaxTokenAge {
+		l.Addf("grace", "%v and an expiration of %d seconds are %v together, and keys of tokens are kept for %v", *c.Grace, c.Expiration, age, keyring.MaxTokenAge)
+	}
 	c.checkRoot(&l)
 	return l.Err()
+}
+
+func checkGrace(l *problem.List, path string, d *time.Duration, most time.Duration) {
+	if d != nil && (*d < 0 || *d > most) {
+		l.Addf(path, "%v is not between 0s and %v", *d, most)
+	}
 }
 
 // checkName refuses what clients cannot read in a challenge, where it stands

@@ -3,6 +3,7 @@ package token
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 var configTests = []struct {
@@ -25,6 +26,13 @@ var configTests = []struct {
 	{"root without key", Config{Root: Root{Cert: "a"}}, "root.key: is missing"},
 	{"root without certificate", Config{Root: Root{Key: "a"}}, "root.cert: is missing"},
 	{"root file over the key", Config{Root: Root{"a", "k/b"}, RootFile: "./k/b"}, "root_file: is written by the gate"},
+	{"no grace", Config{Grace: new(time.Duration), GraceManifest: new(time.Duration)}, ""},
+	{"longest grace", Config{Expiration: 23 * 3600, Grace: new(24 * time.Hour), GraceManifest: new(time.Hour)}, ""},
+	{"grace too long", Config{Grace: new(25 * time.Hour), GraceManifest: new(2 * time.Hour)},
+		"grace: 25h0m0s is not between 0s and 24h0m0s\ngrace_manifest: 2h0m0s is not between 0s and 1h0m0s"},
+	{"negative grace", Config{Grace: new(time.Duration(-1)), GraceManifest: new(time.Duration(-1))}, "grace: -1ns is not\ngrace_manifest: -1ns is not"},
+	{"grace longer than keys are kept", Config{Expiration: 86400, Grace: new(24 * time.Hour)},
+		"grace: 24h0m0s and an expiration of 86400 seconds are 48h0m0s together, and keys of tokens are kept for 47h0m0s"},
 	{"all mistakes at once", Config{Issuer: " ", Expiration: 1, Root: Root{Cert: "a"}}, "issuer: \nexpiration: 1\nroot.key: "},
 }
 
@@ -58,10 +66,10 @@ func TestValidate(t *testing.T) {
 func TestDefaultsAreValid(t *testing.T) {
 	t.Parallel()
 	c := Config{}.WithDefaults()
-	if err := c.Validate(); err != nil || c.Issuer == "" || c.Service == "" || c.Expiration != 900 {
+	if err := c.Validate(); err != nil || c.Issuer == "" || c.Service == "" || c.Expiration != 900 || *c.Grace != 6*time.Hour || *c.GraceManifest != 5*time.Minute {
 		t.Errorf("WithDefaults() = %+v, %v", c, err)
 	}
-	set := Config{Issuer: "a", Service: "b", Expiration: 60}
+	set := Config{Issuer: "a", Service: "b", Expiration: 60, Grace: new(time.Duration), GraceManifest: new(time.Duration)}
 	if got := set.WithDefaults(); got != set {
 		t.Errorf("WithDefaults() changed %+v to %+v", set, got)
 	}

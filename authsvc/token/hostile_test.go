@@ -130,6 +130,10 @@ func TestSpoiledTokens(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	key := b.parts.Keys.Signer().Key
+	expired := *b // an hour later
+	expired.clock = &clock{now: b.clock.Now().Add(time.Hour)}
+	expired.parts.Now = expired.clock.Now
+	expired.verifier = NewVerifier(Config{}, expired.parts)
 	for _, tt := range spoiled {
 		t.Run(tt.name, func(t *testing.T) {
 			header, claims := b.header(), b.claims()
@@ -143,10 +147,14 @@ func TestSpoiledTokens(t *testing.T) {
 				t.Fatalf("there is no %s to spoil", tt.old)
 			}
 			text := forge(t, key, header, claims)
+			_, late := expired.verifier.VerifyLate(text, maxGrace)
 			if tt.want != "" {
 				refused(t, b.verifier, text, tt.want)
 			} else if _, err := b.verifier.Verify(text); err != nil {
 				t.Errorf("Verify = %v", err)
+			}
+			if (late == nil) != (tt.want == "") {
+				t.Errorf("after its end, with grace: VerifyLate = %v", late)
 			}
 		})
 	}

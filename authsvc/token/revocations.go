@@ -24,8 +24,8 @@ const (
 	loadTime    = 3 * time.Second // for one look
 
 	// remembered is how long a revocation can matter: until the last token
-	// that it covers has ended.
-	remembered = keyring.MaxTokenLife + 2*leeway
+	// that it covers has ended, and its grace.
+	remembered = keyring.MaxTokenLife + maxGrace + 2*leeway
 )
 
 // Revocations are what the gates have agreed to refuse before its time: a copy

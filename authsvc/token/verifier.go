@@ -49,7 +49,12 @@ func NewVerifier(cfg Config, p Parts) *Verifier {
 
 // Verify returns the grant behind a token. Its error is an *oci.Refusal. The
 // scope of the grant is shared with other requests and must not be changed.
-func (v *Verifier) Verify(text string) (oci.Grant, error) {
+func (v *Verifier) Verify(text string) (oci.Grant, error) { return v.VerifyLate(text, 0) }
+
+// VerifyLate does the same for a token that may have expired up to grace ago,
+// which the grant's Expires then says. All else is as with any token: above all
+// that it is not revoked.
+func (v *Verifier) VerifyLate(text string, grace time.Duration) (oci.Grant, error) {
 	if len(text) > maxText {
 		return oci.Grant{}, refuse("token is too long", nil)
 	}
@@ -61,11 +66,11 @@ func (v *Verifier) Verify(text string) (oci.Grant, error) {
 			return oci.Grant{}, refuse("token is not valid", err)
 		}
 	}
-	if err := v.live(t); err != nil {
+	if err := v.live(t, grace); err != nil {
 		return oci.Grant{}, err
 	}
 	if !hit && len(text) <= maxRemembered {
-		v.known.SetUntil(id, t, t.grant.Expires.Add(leeway))
+		v.known.SetUntil(id, t, t.grant.Expires.Add(leeway+grace))
 	}
 	t.grant.Bearer = oci.NewSecret(text)
 	return t.grant, nil
@@ -76,10 +81,10 @@ func (v *Verifier) Verify(text string) (oci.Grant, error) {
 func (v *Verifier) Revoked(subject string) bool { return v.revoked.covers(subject, "", v.now()) }
 
 // live checks what changes while a token is remembered.
-func (v *Verifier) live(t verified) error {
+func (v *Verifier) live(t verified, grace time.Duration) error {
 	now := v.now()
 	switch {
-	case now.After(t.grant.Expires.Add(leeway)):
+	case now.After(t.grant.Expires.Add(leeway + max(grace, 0))):
 		return refuse("token has expired", nil)
 	case now.Before(t.notBefore.Add(-leeway)):
 		return refuse("token is not valid yet", nil)

@@ -31,6 +31,11 @@ import (
 // verified for that long after it has signed for the last time.
 const MaxTokenLife = 24 * time.Hour
 
+// MaxTokenAge is how long after it was issued a token may be asked about, for
+// those who look at one that has expired: each leaf is kept for that long after
+// it has signed for the last time, unless its renewal has failed.
+const MaxTokenAge = 47 * time.Hour
+
 const (
 	poll      = 30 * time.Second // between two looks at the Store, hints apart
 	storeTime = 10 * time.Second // for one look, and the renewal that may follow

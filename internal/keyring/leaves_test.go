@@ -81,3 +81,11 @@ func TestKeepDropsWhatIsGoneAndSpendsWhatHasSigned(t *testing.T) {
 		t.Error("keep has changed what it was asked about")
 	}
 }
+
+// TestLeavesAreKeptForTheirTokens counts from the last token that a leaf signs
+// before another's turn comes.
+func TestLeavesAreKeptForTheirTokens(t *testing.T) {
+	if kept := leafLife - signFor - publishes; kept < MaxTokenAge || MaxTokenAge < MaxTokenLife {
+		t.Errorf("a leaf is kept for %v after it has signed, want %v, which is no less than %v", kept, MaxTokenAge, MaxTokenLife)
+	}
+}

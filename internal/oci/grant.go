@@ -12,6 +12,10 @@ type Shown struct {
 	Authorization Secret // the header; empty if there is none
 	From          netip.Addr
 
+	// Grace is how long after it has expired a token may still be shown for this
+	// request, so that a push can end that a token has begun. Zero for almost all.
+	Grace time.Duration
+
 	// Chains lead from the client's certificate to a CA that the handshake
 	// trusted; none if it showed no certificate.
 	Chains [][]*x509.Certificate
@@ -32,6 +36,10 @@ type Grant struct {
 
 // Covers reports whether the grant is enough for needs.
 func (g Grant) Covers(needs []Access) bool { return g.Scope.Contains(needs...) }
+
+// Expired reports whether the grant has ended by now, and is good only for what
+// was begun before.
+func (g Grant) Expired(now time.Time) bool { return !g.Expires.IsZero() && now.After(g.Expires) }
 
 // Anonymous reports whether whoever has the grant has shown no credentials,
 // neither to get it nor for a registry to check.
