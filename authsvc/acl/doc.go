@@ -19,6 +19,10 @@
 // that a rule counts as matching and grants nothing, so that a refusal is never
 // skipped.
 //
+// A Follower has a List of rules that are kept somewhere else, and reads them
+// again every so often; who reads them is a package of its own. It is the one
+// that starts something: Run has to be called.
+//
 // The package does not know how somebody proved an identity (package authn),
 // who signs the answer (package token), nor HTTP. A List lives as long as a
 // generation of the configuration, an Ask as long as a request.
