@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"authsvc/authn/cert":          {"authsvc/authn"},
 	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
+	"authsvc/idp":                 {"authsvc/authn"},
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
 	"configs":                     {"..."},
@@ -64,6 +65,9 @@ var onlyImporter = map[string][]string{
 	"github.com/go-ldap/":                  {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/go-asn1-ber/":              {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/golang-jwt/":               {"authsvc/token"},
+	"github.com/coreos/go-oidc/":           {"authsvc/idp"},
+	"github.com/go-jose/":                  {"authsvc/idp"},
+	"golang.org/x/oauth2":                  {"authsvc/idp"},
 	"github.com/caddyserver/certmagic":     {"acme", "acme/client"},
 	"github.com/mholt/acmez/":              {"acme", "acme/client"},
 	"github.com/libdns/":                   {"acme/dns"},
