@@ -4,21 +4,29 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
-// decode reads one JSON object, which has this key or none, and its value into
-// into. A key that is misspelt would be a label that is missing, and with it a
-// refusal.
-func decode(text []byte, key string, into any) error {
+// decode reads one JSON object, each key of which is one of fields, and its
+// values into these. A key that is misspelt would be a label that is missing,
+// and with it a refusal.
+func decode(text []byte, fields map[string]any) error {
 	keys, err := decodeKeys(text)
 	if err != nil {
 		return err
 	}
 	for name, value := range keys {
-		if name != key || json.Unmarshal(value, into) != nil {
-			return errMalformed
+		into, ok := fields[name]
+		if !ok {
+			return malformed("has another key than %s", strings.Join(slices.Sorted(maps.Keys(fields)), " and "))
+		}
+		if json.Unmarshal(value, into) != nil {
+			return malformed("has a value of another form for %s", name)
 		}
 	}
 	return nil
@@ -30,20 +38,25 @@ func decode(text []byte, key string, into any) error {
 // What was read is in no error: it may be what was asked, sent back.
 func decodeKeys(text []byte) (keys map[string]json.RawMessage, err error) {
 	text = bytes.TrimSpace(text)
-	if !bytes.HasPrefix(text, []byte("{")) || !utf8.Valid(text) {
-		return nil, errMalformed
+	switch {
+	case len(text) == 0:
+		return nil, malformed("is empty")
+	case !utf8.Valid(text):
+		return nil, malformed("is not UTF-8")
+	case text[0] != '{':
+		return nil, malformed("does not begin with {")
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	if err := d.Decode(&keys); err != nil {
-		return nil, errMalformed
+		return nil, malformed("ends early, or is no JSON")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errMalformed
+		return nil, malformed("goes on after its }")
 	}
 	again := json.NewDecoder(bytes.NewReader(text))
 	again.UseNumber() // of any size
 	if !distinct(again) {
-		return nil, errMalformed
+		return nil, malformed("has a key twice")
 	}
 	return keys, nil
 }
@@ -77,3 +90,7 @@ func distinct(d *json.Decoder) bool {
 }
 
 var errMalformed = errors.New("the answer is not the JSON that was agreed on")
+
+func malformed(how string, args ...any) error {
+	return fmt.Errorf("%w: it %s", errMalformed, fmt.Sprintf(how, args...))
+}

@@ -23,14 +23,17 @@ func TestKeysAreExact(t *testing.T) {
 		`{"labels": {}, "\u006cabels": {}}`,
 		`{"labels": {}, "Labels": {}}`,
 		`{"labels": {"team": ["web"], "team": ["ops"]}}`,
+		`{"Account": "alice"}`,
+		`{"account": "alice", "account": "admin"}`,
+		`{"account": ["alice"]}`,
 	} {
-		if got, err := readLabels([]byte(text)); !errors.Is(err, errMalformed) {
-			t.Errorf("readLabels(%s) = %v, %v", text, got, err)
+		if got, err := readIdentity([]byte(text), "alice"); !errors.Is(err, errMalformed) {
+			t.Errorf("readIdentity(%s) = %v, %v", text, got, err)
 		}
 		hook := `{"result": "allow", ` + text[1:]
 		a, err := readAnswer(strings.NewReader(hook))
 		if err == nil {
-			_, err = readLabels(a.details)
+			_, err = readIdentity(a.details, "alice")
 		}
 		if !errors.Is(err, errMalformed) {
 			t.Errorf("the hook's %s: %v", hook, err)
@@ -55,7 +58,7 @@ func TestKeysAreExact(t *testing.T) {
 	} {
 		a, err := readAnswer(strings.NewReader(text))
 		if err == nil {
-			_, err = readLabels(a.details)
+			_, err = readIdentity(a.details, "alice")
 		}
 		if err == nil {
 			t.Errorf("readAnswer(%s) = %v", text, a)

@@ -44,6 +44,7 @@ type asker interface {
 // A backend is an asker that is not asked too much.
 type backend struct {
 	asker
+	who     string // the program or the hook's URL, for the log
 	turns   *turns
 	timeout time.Duration
 }
@@ -52,7 +53,7 @@ type backend struct {
 // is a problem.List.
 func newBackend(cfg Backend, log *zap.Logger) (*backend, error) {
 	cfg = cfg.withDefaults()
-	b := &backend{turns: newTurns(cfg.Concurrency, cfg.Timeout), timeout: cfg.Timeout}
+	b := &backend{who: cfg.Asked(), turns: newTurns(cfg.Concurrency, cfg.Timeout), timeout: cfg.Timeout}
 	var err error
 	if cfg.URL != "" {
 		b.asker, err = newHook(cfg)
@@ -85,3 +86,6 @@ func (b *backend) ask(ctx context.Context, q question) (answer, error) {
 	}
 	return answer{}, err
 }
+
+// nonsense says of whom an answer is that cannot be understood.
+func (b *backend) nonsense(err error) error { return fmt.Errorf("%s: %w", b.who, err) }

@@ -91,7 +91,10 @@ func (r *Rules) decide(ctx context.Context, a acl.Ask) (granted oci.Actions, dec
 		return 0, true, nil
 	}
 	granted, err = readActions(said.details, a.Want.Actions)
-	return granted, err == nil, err
+	if err != nil {
+		return 0, false, r.backend.nonsense(err)
+	}
+	return granted, true, nil
 }
 
 func ask(a acl.Ask) (question, error) {
@@ -116,11 +119,11 @@ func readActions(details []byte, wanted oci.Actions) (oci.Actions, error) {
 		return wanted, nil
 	}
 	var said []string
-	if err := decode(details, "actions", &said); err != nil {
+	if err := decode(details, map[string]any{"actions": &said}); err != nil {
 		return 0, err
 	}
 	if said == nil {
-		return 0, errMalformed
+		return 0, malformed("has no actions, or null")
 	}
 	return parseActions(said, wanted)
 }

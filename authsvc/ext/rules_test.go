@@ -102,7 +102,7 @@ func TestDecideOfProgram(t *testing.T) {
 	for _, tt := range decideTests {
 		r, _ := newRules(t, RulesConfig{Backend: tt.backend})
 		granted, decided, err := r.Decide(t.Context(), wanted)
-		if granted != 0 || decided != tt.decided || (err != nil) != (tt.wantText != "") || err != nil && !strings.Contains(err.Error(), tt.wantText) {
+		if granted != 0 || decided != tt.decided || (err != nil) != (tt.wantText != "") || err != nil && (!strings.Contains(err.Error(), tt.wantText) || !strings.Contains(err.Error(), "sh: ")) {
 			t.Errorf("%s: Decide() = %q, %v, %v", tt.name, granted, decided, err)
 		}
 	}
@@ -118,6 +118,7 @@ func TestDecideOfHook(t *testing.T) {
 		wantErr bool
 	}{
 		{"deny", 200, `{"result": "deny"}`, true, false},
+		{"deny, with a reason", 200, `{"result": "deny", "reason": "gone", "actions": ["pull"]}`, true, false},
 		{"unknown", 200, `{"result": "unknown"}`, false, false},
 		{"no result", 200, `{"actions": ["pull"]}`, false, true},
 		{"broken", 502, `{"result": "allow"}`, false, true},
@@ -219,8 +220,8 @@ func FuzzAnswer(f *testing.F) {
 			if granted&^oci.Actions(asked) != 0 || err != nil && granted != 0 {
 				t.Errorf("readActions(%q, %b) = %b, %v", d, asked, granted, err)
 			}
-			if labels, err := readLabels(d); err != nil && labels != nil {
-				t.Errorf("readLabels(%q) = %v, %v", d, labels, err)
+			if id, err := readIdentity(d, "alice"); (err == nil) != (id.Account != "") || err != nil && id.Labels != nil {
+				t.Errorf("readIdentity(%q) = %v, %v", d, id, err)
 			}
 		}
 	})

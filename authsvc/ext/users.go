@@ -3,7 +3,6 @@ package ext
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,11 +39,12 @@ func (u *Users) Close() error {
 	return nil
 }
 
-// A login is the question that a hook gets.
+// A login is the question that a hook gets. It does not say from where: one
+// answer is for all who show the same password within a minute, wherever they
+// are. Where somebody may do something from is for rules to say.
 type login struct {
-	Account  string     `json:"account"`
-	Password string     `json:"password"`
-	IP       netip.Addr `json:"ip"` // of the client; "" if it is not known
+	Account  string `json:"account"`
+	Password string `json:"password"`
 }
 
 // Authenticate is authn.Authenticator's.
@@ -58,7 +58,7 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	}
 	a, err := u.backend.ask(ctx, question{
 		stdin:  []byte(c.Account + " " + c.Password.Reveal()),
-		post:   login{c.Account, c.Password.Reveal(), c.From.Unmap().WithZone("")},
+		post:   login{c.Account, c.Password.Reveal()},
 		about:  c.Account,
 		secret: c.Password,
 	})
@@ -70,11 +70,11 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	case a.verdict == deny:
 		return authn.Identity{}, authn.ErrWrongPassword
 	}
-	labels, err := readLabels(a.details)
+	id, err := readIdentity(a.details, c.Account)
 	if err != nil {
-		return authn.Identity{}, err
+		return authn.Identity{}, u.backend.nonsense(err)
 	}
-	return authn.Identity{Account: c.Account, Labels: labels}, nil
+	return id, nil
 }
 
 // sayable reports whether the back end can be told these credentials. Where a
@@ -89,17 +89,30 @@ func (u *Users) sayable(c authn.Credentials) bool {
 	return !strings.ContainsFunc(c.Account, unicode.IsSpace) && !strings.ContainsAny(c.Password.Reveal(), "\n\r\x00")
 }
 
-// readLabels reads {"labels": {"team": ["web"]}}. They are the operator's own
-// words, as those of the accounts in the configuration are, so a "*" in them
-// is a wildcard.
-func readLabels(details []byte) (authn.Labels, error) {
+// readIdentity reads {"account": "alice", "labels": {"team": ["web"]}}. The
+// account is for a back end that takes ALICE, or an address, for alice; without
+// it, it is the one that was asked about. The labels are the operator's own
+// words, as those of the accounts in the configuration are, so a "*" in them is
+// a wildcard.
+func readIdentity(details []byte, asked string) (authn.Identity, error) {
 	if details == nil {
-		return nil, nil
+		return authn.Identity{Account: asked}, nil
 	}
-	var said map[string][]string
-	if err := decode(details, "labels", &said); err != nil {
-		return nil, err
+	account, said := &asked, map[string][]string{}
+	if err := decode(details, map[string]any{"account": &account, "labels": &said}); err != nil {
+		return authn.Identity{}, err
 	}
+	if account == nil || *account == authn.Anonymous {
+		return authn.Identity{}, errors.New("the answer has an account without a name")
+	}
+	labels, err := labelsOf(said)
+	if err != nil {
+		return authn.Identity{}, err
+	}
+	return authn.Identity{Account: *account, Labels: labels}, nil
+}
+
+func labelsOf(said map[string][]string) (authn.Labels, error) {
 	labels := make(authn.Labels, len(said))
 	for name, values := range said {
 		if name == "" {

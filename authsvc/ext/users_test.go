@@ -78,6 +78,57 @@ var programTests = []struct {
 	name: "a child of another group that keeps the pipe open", program: sh("trap 'exit 0' USR1", `setsid sh -c "kill -USR1 $$; exec sleep 3" & wait`), cred: alice, wantText: "holds its output open",
 }}
 
+// TestNonsenseHasAName: the log says whose answer it was, and what is wrong
+// with it, but not what it was: that may be what was asked, sent back.
+func TestNonsenseHasAName(t *testing.T) {
+	t.Parallel()
+	for text, fault := range map[string]string{
+		"yes " + aliceSecret:                        "does not begin with {",
+		`{"` + aliceSecret + `": []}`:               "has another key than account and labels",
+		`{"labels": {"team": ["we`:                  "ends early",
+		`{"labels": {}} ` + aliceSecret:             "goes on after its }",
+		`{"labels": {}, "labels": {}}`:              "has a key twice",
+		`{"labels": "` + aliceSecret + `"}`:         "has a value of another form for labels",
+		"{\"labels\": {\"team\": [\"\xff\"]}}":      "is not UTF-8",
+		`{"labels": {"": ["` + aliceSecret + `"]}}`: "has a label without a name",
+		`{"account": ""}`:                           "has an account without a name",
+	} {
+		u, _ := newUsers(t, Backend{Command: "sh", Args: []string{"-c", `printf %s "$0"`, text}})
+		_, err := u.Authenticate(t.Context(), alice)
+		if err == nil || settled(err) || !strings.HasPrefix(err.Error(), "sh: the answer ") || !strings.Contains(err.Error(), fault) || strings.Contains(err.Error(), aliceSecret) {
+			t.Errorf("Authenticate() of a program that says %s: %v; want %q", text, err, fault)
+		}
+		h := startHook(t, 200, `{"result": "allow", `+strings.TrimPrefix(text, "{"))
+		u, _ = newUsers(t, Backend{URL: h.URL})
+		if _, err := u.Authenticate(t.Context(), alice); err == nil || settled(err) || !strings.HasPrefix(err.Error(), h.URL+": the answer ") {
+			t.Errorf("Authenticate() of a hook: %v", err)
+		}
+	}
+}
+
+// TestBackEndSaysWhoItIs: a rule about alice is one about ALICE as well, where
+// the back end takes one for the other and says so.
+func TestBackEndSaysWhoItIs(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"account": "alice"}`:                   "alice",
+		`{"account": "alice", "labels": null}`:   "alice",
+		`{"labels": {}}`:                         "ALICE",
+		`{"account": null}`:                      "",
+		`{"account": ["alice"]}`:                 "",
+		`{"account": "alice", "Account": "bob"}`: "",
+	} {
+		cred := authn.Credentials{Account: "ALICE", Password: aliceSecret}
+		program, _ := newUsers(t, Backend{Command: "sh", Args: []string{"-c", `printf %s "$0"`, text}})
+		hook, _ := newUsers(t, Backend{URL: startHook(t, 200, `{"result": "allow", `+text[1:]).URL})
+		for _, u := range []*Users{program, hook} {
+			if id, err := u.Authenticate(t.Context(), cred); id.Account != want || (err == nil) != (want != "") || settled(err) {
+				t.Errorf("Authenticate() where %s is said = %+v, %v; want %q", text, id, err, want)
+			}
+		}
+	}
+}
+
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	for _, tt := range programTests {
@@ -164,7 +215,11 @@ var hookTests = []struct {
 	{"allowed", 200, `{"result": "allow"}`, nil, nil, ""},
 	{"with labels", 200, ` {"result": "allow", "labels": {"team": ["web"]}} `, authn.Labels{"team": {{Value: "web", Pattern: true}}}, nil, ""},
 	{"denied", 200, `{"result": "deny"}`, nil, authn.ErrWrongPassword, ""},
+	// A no needs no details, so none can undo it: as trouble it would have those
+	// asked who come after the hook, or be passed over by on_error: next.
+	{"denied, with a reason", 200, `{"result": "deny", "reason": "gone", "labels": 1}`, nil, authn.ErrWrongPassword, ""},
 	{"unknown", 200, `{"result": "unknown"}`, nil, authn.ErrUnknownUser, ""},
+	{"unknown, with a reason", 200, `{"result": "unknown", "reason": "gone"}`, nil, authn.ErrUnknownUser, ""},
 	{"no answer", 200, ``, nil, nil, errMalformed.Error()},
 	{"no result", 200, `{"labels": {}}`, nil, nil, "none of allow, deny and unknown"},
 	{"another result", 200, `{"result": "Allow"}`, nil, nil, "none of allow, deny and unknown"},
@@ -193,7 +248,9 @@ func TestHook(t *testing.T) {
 	}
 }
 
-func TestHookIsToldWhoAndFromWhere(t *testing.T) {
+// TestHookIsToldWho, and not from where: its answer is kept for whoever shows
+// the same password somewhere else.
+func TestHookIsToldWho(t *testing.T) {
 	t.Parallel()
 	h := startHook(t, 200, `{"result": "allow"}`)
 	u, _ := newUsers(t, Backend{URL: h.URL, TokenFile: write(t, "token", "gate-token\n")})
@@ -201,7 +258,7 @@ func TestHookIsToldWhoAndFromWhere(t *testing.T) {
 	cred.From = netip.MustParseAddr("::ffff:10.1.2.3")
 	_, err := u.Authenticate(t.Context(), cred)
 	must(t, err)
-	want := map[string]any{"account": "alice", "password": aliceSecret, "ip": "10.1.2.3"}
+	want := map[string]any{"account": "alice", "password": aliceSecret}
 	if seen := h.seen[0]; !reflect.DeepEqual(seen.body, want) || seen.header.Get("Authorization") != "Bearer gate-token" {
 		t.Errorf("the hook got %v, %v", seen.body, seen.header)
 	}
