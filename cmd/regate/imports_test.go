@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/idp":                 {"authsvc/authn"},
+	"authsvc/secret":              {"internal/state", "authsvc/authn"}, // authn for Secret alone
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
 	"configs":                     {"..."},

@@ -1,0 +1,91 @@
+package secret
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/state"
+)
+
+// List returns the secrets of an owner, the newest first. Of a pair that a
+// crash has left half written it removes the half.
+func (b *Book) List(ctx context.Context, owner string) (all []Token, err error) {
+	for e, err := range b.store.List(ctx, index(owner, "")) {
+		if err != nil {
+			return nil, err
+		}
+		rec, _, err := b.read(ctx, idOf(e.Key))
+		switch {
+		case errors.Is(err, ErrUnknown):
+			b.heal(ctx, e)
+		case err != nil:
+			return nil, err
+		case rec.Owner == owner:
+			all = append(all, rec.token(idOf(e.Key)))
+		}
+	}
+	slices.SortFunc(all, func(x, y Token) int {
+		return cmp.Or(y.Created.Compare(x.Created), cmp.Compare(x.ID, y.ID))
+	})
+	return all, nil
+}
+
+// heal removes an entry of the index that has no record, and will get none.
+func (b *Book) heal(ctx context.Context, e state.Entry) {
+	at, err := strconv.ParseInt(string(e.Data), 10, 64)
+	if err == nil && b.now().Sub(time.Unix(at, 0)) < halfMade {
+		return
+	}
+	err = b.store.Delete(ctx, e.Key, e.Rev)
+	if err != nil && !errors.Is(err, state.ErrConflict) {
+		b.log.Debug("half of a token was not removed", zap.String("token", idOf(e.Key)), zap.Error(err))
+	}
+}
+
+// Revoke ends a secret of an owner at once, or returns ErrUnknown if the owner
+// has none with that id.
+func (b *Book) Revoke(ctx context.Context, owner, id string) error {
+	rec, _, err := b.read(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case rec.Owner != owner:
+		return ErrUnknown
+	}
+	return b.remove(ctx, owner, id)
+}
+
+// RevokeAll ends all secrets of an owner that method vouches for; with no
+// method, all. It returns how many there were.
+func (b *Book) RevokeAll(ctx context.Context, owner, method string) (n int, err error) {
+	all, err := b.List(ctx, owner)
+	if err != nil {
+		return 0, err
+	}
+	var wrong []error
+	for _, t := range all {
+		if method != "" && t.Method != method {
+			continue
+		}
+		if err := b.remove(ctx, owner, t.ID); err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		n++
+	}
+	return n, errors.Join(wrong...)
+}
+
+// remove deletes the record first: from then on the secret is good for nothing.
+func (b *Book) remove(ctx context.Context, owner, id string) error {
+	if err := b.store.Delete(ctx, area+id, 0); err != nil {
+		return err
+	}
+	return b.store.Delete(ctx, index(owner, id), 0)
+}

@@ -1,0 +1,86 @@
+package secret
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/state"
+)
+
+const (
+	usedEvery  = time.Hour // between two notes of the use of one secret
+	usesAtOnce = 256       // notes that can wait; more are left for the next use
+)
+
+// A use is one that is to be noted.
+type use struct {
+	id string
+	at time.Time
+}
+
+// note has Run write that t was used, if it was not so lately. It does not wait.
+func (b *Book) note(t Token) {
+	now := b.now()
+	if now.Sub(t.Used) < usedEvery {
+		return
+	}
+	if _, noted := b.touched.Get(t.ID); noted {
+		return
+	}
+	select {
+	case b.used <- use{t.ID, now}:
+		b.touched.Set(t.ID, struct{}{})
+	default:
+	}
+}
+
+// Run notes when secrets are used, until ctx is done.
+func (b *Book) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case u := <-b.used:
+			b.noteNow(ctx, u)
+		}
+	}
+}
+
+// noteNow writes u. A secret that has changed meanwhile is left as it is:
+// another gate has noted the same, or it was revoked.
+func (b *Book) noteNow(ctx context.Context, u use) {
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	err := b.stamp(ctx, u)
+	if err == nil || errors.Is(err, state.ErrConflict) || errors.Is(err, ErrUnknown) || ctx.Err() != nil {
+		return
+	}
+	b.log.Warn("the use of a token was not noted", zap.String("token", u.id), zap.Error(err))
+}
+
+// stamp also puts back the index of a record that has lost it, so that its
+// owner can find and revoke what is in use.
+func (b *Book) stamp(ctx context.Context, u use) error {
+	rec, rev, err := b.read(ctx, u.id)
+	if err != nil {
+		return err
+	}
+	rec.Used = seconds(u.at)
+	val, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	t := rec.token(u.id)
+	life := t.left(b.now())
+	if _, err := b.store.Put(ctx, area+u.id, val, state.PutOpts{IfRev: &rev, TTL: life}); err != nil {
+		return err
+	}
+	at := strconv.FormatInt(rec.Created, 10)
+	_, err = b.store.Put(ctx, index(rec.Owner, u.id), []byte(at), state.PutOpts{IfRev: new(uint64), TTL: life})
+	return err
+}
