@@ -296,7 +296,7 @@ func TestCredentialIsNotForwardedByDefault(t *testing.T) {
 	for name, config := range map[string]upstream.Config{"checked": {}, "unchecked": unchecked} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t, judge, setup{config: config})
-			ep, done, err := g.gateway.routes.routes[0].Pool.Pick()
+			ep, done, err := g.gateway.routes.routes[0].Pool.Pick(upstream.Want{})
 			if err != nil {
 				t.Fatal(err)
 			}

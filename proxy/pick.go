@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -8,10 +9,16 @@ import (
 	"github.com/regate/regate/proxy/upstream"
 )
 
-// pick chooses the endpoint that shall answer.
-func pick(route *Route) (ep *upstream.Endpoint, done func(), err error) {
-	ep, done, err = route.Pool.Pick()
-	if err != nil {
+// pick chooses the endpoint that shall answer: the one that has the upload, if
+// the request goes on with one. No other can, unless the registry's servers
+// share their storage and a secret, so if that one is gone the client has to
+// begin anew, with whichever is left.
+func pick(x exchange) (ep *upstream.Endpoint, done func(), err error) {
+	ep, done, err = x.route.Pool.Pick(upstream.Want{Repository: x.req.Repo, Backend: x.ticket.backend})
+	switch {
+	case errors.Is(err, upstream.ErrNoBackend), errors.Is(err, upstream.ErrBackendDown):
+		return nil, nil, lostUpload(err)
+	case err != nil:
 		return nil, nil, unavailable(err)
 	}
 	return ep, done, nil

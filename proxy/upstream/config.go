@@ -13,8 +13,23 @@ import (
 type Config struct {
 	// Upstreams are the addresses of the registry: http://HOST[:PORT],
 	// https://HOST[:PORT] or unix:///PATH. A path after the port is the
-	// registry's own http.prefix. There must be exactly one for now.
+	// registry's own http.prefix. Several are replicas of one store: any of
+	// them may answer any request, but those of one upload.
 	Upstreams []string `yaml:"upstreams"`
+
+	// Balance chooses among several: repository (the default: each repository
+	// has one of them, the same at every gate, so that its caches are of use),
+	// least_conn (the one with the fewest requests from this gate) or
+	// round_robin.
+	Balance string `yaml:"balance"`
+
+	// Health is how those that are down are found.
+	Health Health `yaml:"health"`
+
+	// MaxConnections is how many requests one upstream has at once; beyond,
+	// they go to the next, and clients read 503 when all have as many.
+	// Default 0, which leaves it to MaxRequests.
+	MaxConnections int `yaml:"max_connections"`
 
 	// Auth is how the registry knows that a request comes from the gate.
 	// Default: none, so that its network must let nobody else in.
@@ -69,6 +84,10 @@ const (
 
 func (c Config) withDefaults() Config {
 	c.Auth = c.Auth.withDefaults()
+	c.Health = c.Health.withDefaults()
+	if c.Balance == "" {
+		c.Balance = ByRepository
+	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = defaultConnect
 	}
@@ -102,6 +121,15 @@ func (c Config) Validate() error {
 			l.Addf(t.key, "%v is negative", t.value)
 		}
 	}
+	switch c.Balance {
+	case "", ByRepository, LeastConn, RoundRobin:
+	default:
+		l.Addf("balance", "%q is none of repository, least_conn, round_robin", c.Balance)
+	}
+	l.Under("health", c.Health.Validate())
+	if c.MaxConnections < 0 || c.MaxConnections > mostRequests {
+		l.Addf("max_connections", "%d is not between 0 and %d", c.MaxConnections, mostRequests)
+	}
 	if c.MaxRequests < 0 || c.MaxRequests > mostRequests {
 		l.Addf("max_requests", "%d is not between 1 and %d", c.MaxRequests, mostRequests)
 	}
@@ -109,19 +137,26 @@ func (c Config) Validate() error {
 }
 
 func (c Config) validateUpstreams(l *problem.List) {
-	switch {
-	case len(c.Upstreams) == 0:
+	if len(c.Upstreams) == 0 {
 		l.Addf("upstreams", `is missing; name the registry's address, such as ["http://10.0.0.11:5000"]`)
-	case len(c.Upstreams) > 1:
-		l.Addf("upstreams", "several upstreams of one registry are not there yet")
 	}
 	secure := false
+	first := make(map[string]int)
 	for i, text := range c.Upstreams {
+		at := "upstreams[" + strconv.Itoa(i) + "]"
 		u, msg := parseAddress(text)
 		if msg != "" {
-			l.Addf("upstreams["+strconv.Itoa(i)+"]", "%s", msg)
+			l.Addf(at, "%s", msg)
+			secure = true // perhaps
+			continue
 		}
-		secure = secure || msg != "" || u.Scheme == "https"
+		id, _ := identify(u)
+		if j, known := first[id]; known {
+			l.Addf(at, "is the same as upstreams[%d]", j)
+		} else {
+			first[id] = i
+		}
+		secure = secure || u.Scheme == "https"
 	}
 	if c.TLS != (TLS{}) && !secure {
 		l.Addf("tls", "is for an https upstream, and there is none")

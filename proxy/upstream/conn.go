@@ -3,8 +3,10 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -13,54 +15,66 @@ import (
 // A dialer makes the connections to one upstream.
 type dialer struct {
 	unix    string // path of the socket, if it is one
+	names   *names // of a host that is no address
 	timeout time.Duration
 	tls     *tls.Config
 }
 
 func newDialer(u *url.URL, cfg Config) (*dialer, error) {
 	d := &dialer{timeout: cfg.ConnectTimeout}
-	switch u.Scheme {
-	case "unix":
+	if u.Scheme == "unix" {
 		d.unix = u.Path
-	case "https":
-		var err error
-		if d.tls, err = cfg.TLS.load(u.Hostname()); err != nil {
-			return nil, err
-		}
+		return d, nil
 	}
-	return d, nil
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil {
+		d.names = &names{host: u.Hostname(), lookUp: lookUp}
+	}
+	var err error
+	if u.Scheme == "https" {
+		d.tls, err = cfg.TLS.load(u.Hostname())
+	}
+	return d, err
 }
 
 // plain connects without TLS.
-func (d *dialer) plain(ctx context.Context, network, addr string) (net.Conn, error) {
-	c, err := d.dial(ctx, network, addr)
+func (d *dialer) plain(ctx context.Context, _, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	c, err := d.dial(ctx, addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 	}
 	return conn{c}, nil
 }
 
 // secure connects with TLS.
-func (d *dialer) secure(ctx context.Context, network, addr string) (net.Conn, error) {
+func (d *dialer) secure(ctx context.Context, _, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	raw, err := d.dial(ctx, network, addr)
+	raw, err := d.dial(ctx, addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 	}
 	c := tls.Client(raw, d.tls)
 	if err := c.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 	}
 	return conn{c}, nil
 }
 
-func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.unix != "" {
-		network, addr = "unix", d.unix
+func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
+	switch {
+	case d.unix != "":
+		return new(net.Dialer).DialContext(ctx, "unix", d.unix)
+	case d.names == nil:
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
 	}
-	return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, addr)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	return d.names.dial(ctx, port)
 }
 
 // A conn takes bodies in large pieces. http.Transport copies them in steps of

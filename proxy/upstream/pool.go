@@ -12,15 +12,18 @@ import (
 	"github.com/regate/regate/internal/connlimit"
 )
 
-// A Pool is the servers of one registry. Its methods may be called by several
-// goroutines at once.
+// A Pool is the servers of one registry, which are replicas of one store. Its
+// methods may be called by several goroutines at once.
 type Pool struct {
-	log      *zap.Logger
-	endpoint *Endpoint
-	checked  bool
-	requests *connlimit.Limiter
-	most     int           // of requests
-	state    atomic.Uint32 // of a registry that is not checked: unproven, open, closed
+	log       *zap.Logger
+	endpoints []*Endpoint
+	balance   string
+	turns     atomic.Uint64 // of round_robin and least_conn
+	checked   bool
+	requests  *connlimit.Limiter
+	most      int // of requests
+	budget    *budget
+	told      Observer
 }
 
 // Options are what a Pool needs besides its configuration.
@@ -32,8 +35,16 @@ type Options struct {
 	Issuer, Service string
 	// Requests makes what bounds those that the registry has. Nil is no bound.
 	Requests func(most int) *connlimit.Limiter
+	// Observe is told what is done to hide failures from clients.
+	Observe Observer
 	// Log may be nil.
 	Log *zap.Logger
+}
+
+// An Observer counts. Each of its functions may be nil.
+type Observer struct {
+	Retried func(reason string) // a request was sent to another endpoint
+	Resumed func()              // a blob went on from another endpoint
 }
 
 // errNoMinter is a mistake of whoever joins the parts.
@@ -45,20 +56,33 @@ func New(c Config, o Options) (*Pool, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	u, _ := parseAddress(c.Upstreams[0]) // valid, see above
-	e, err := newEndpoint(u, c)
-	if err != nil {
-		return nil, err
-	}
-	if e.Credential, err = newCredential(c.Auth, o); err != nil {
-		return nil, fmt.Errorf("auth: %w", err)
-	}
 	if o.Requests == nil {
 		o.Requests = func(int) *connlimit.Limiter { return connlimit.New(connlimit.Limits{}, connlimit.Deps{}) }
 	}
-	p := &Pool{log: o.Log, endpoint: e, checked: c.Checked(), requests: o.Requests(c.MaxRequests), most: c.MaxRequests}
-	if p.log == nil {
-		p.log = zap.NewNop()
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	p := &Pool{
+		log:      o.Log,
+		balance:  c.Balance,
+		checked:  c.Checked(),
+		requests: o.Requests(c.MaxRequests),
+		most:     c.MaxRequests,
+		budget:   newBudget(c.MaxRequests),
+		told:     o.Observe,
+	}
+	credential, err := newCredential(c.Auth, o)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	for _, text := range c.Upstreams {
+		u, _ := parseAddress(text) // valid, see above
+		e, err := newEndpoint(u, c)
+		if err != nil {
+			return nil, err
+		}
+		e.Credential, e.log = credential, o.Log
+		p.endpoints = append(p.endpoints, e)
 	}
 	return p, nil
 }
@@ -88,34 +112,69 @@ func newCredential(t Trust, o Options) (Credential, error) {
 // Checked reports whether the gate decides who may do what in this registry.
 func (p *Pool) Checked() bool { return p.checked }
 
+// Several reports whether a request that one endpoint has failed may go to
+// another.
+func (p *Pool) Several() bool { return len(p.endpoints) > 1 }
+
 // Enter counts a request from a client in until leave is called, or says why
 // the registry shall have no more.
 func (p *Pool) Enter(client netip.Addr) (leave func(), reason string) {
 	return p.requests.Enter(client)
 }
 
-// Pick returns the endpoint for one request. The caller calls done when the
-// answer is over. An error means that no endpoint may be used now.
-func (p *Pool) Pick() (e *Endpoint, done func(), err error) {
-	if err := p.closed(); err != nil {
-		return nil, nil, err
-	}
-	p.endpoint.busy.Add(1)
-	return p.endpoint, p.endpoint.release, nil
-}
-
 // A State is how an endpoint does.
 type State struct {
 	Upstream string // the endpoint's name
-	Up       bool   // the last request was answered, whatever the answer
+	Up       bool   // it is sent requests; one that is alone has answered the last one
 	Busy     int64  // requests under way
 }
 
 // States returns the state of each endpoint.
 func (p *Pool) States() []State {
-	e := p.endpoint
-	return []State{{Upstream: e.Name, Up: !e.down.Load() && p.closed() == nil, Busy: e.busy.Load()}}
+	all := make([]State, len(p.endpoints))
+	for i, e := range p.endpoints {
+		all[i] = State{e.Name, !e.vitals.down.Load() && e.closed(p.checked) == nil, e.vitals.busy.Load()}
+	}
+	return all
+}
+
+// Inherit makes p begin with what is known of its endpoints from old, the pool
+// of the generation before, which may be nil: a reload is no reason to send
+// requests to a server that is down, or to close a registry until the next
+// probe, and the requests that it has by then count on. What is at another
+// address has shown nothing. It is to be called before Run and the first
+// request.
+func (p *Pool) Inherit(old *Pool) {
+	if old == nil {
+		return
+	}
+	for _, e := range p.endpoints {
+		before := old.find(e.ID)
+		if before == nil {
+			continue
+		}
+		e.vitals = before.vitals
+		if p.most == old.most {
+			p.requests = old.requests
+		}
+		if !p.checked {
+			e.proof.CompareAndSwap(unproven, before.proof.Load())
+		}
+	}
+}
+
+func (p *Pool) find(id string) *Endpoint {
+	for _, e := range p.endpoints {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
 }
 
 // Close ends idle connections. Requests under way run out.
-func (p *Pool) Close() { p.endpoint.close() }
+func (p *Pool) Close() {
+	for _, e := range p.endpoints {
+		e.close()
+	}
+}

@@ -44,7 +44,7 @@ func get(t testing.TB, p *Pool) (string, error) {
 
 func send(t testing.TB, p *Pool, method string, body io.Reader) (string, error) {
 	t.Helper()
-	e, done, err := p.Pick()
+	e, done, err := p.Pick(Want{})
 	if err != nil {
 		return "", err
 	}
@@ -206,7 +206,7 @@ func TestTimeouts(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	e, done, _ := p.Pick()
+	e, done, _ := p.Pick(Want{})
 	out, _ := http.NewRequestWithContext(ctx, http.MethodPut, e.Target("/v2/", "").String(), nil)
 	if _, err := e.RoundTrip(out); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a write ended with %v, not with its client", err)
@@ -257,7 +257,7 @@ func TestCredentials(t *testing.T) {
 			mints = 0
 			for range 3 {
 				out := &http.Request{Header: http.Header{}}
-				err := p.endpoint.Credential.Set(out, tt.grant, []oci.Access{{Type: oci.Repository, Name: "a", Actions: tt.needs}})
+				err := p.endpoints[0].Credential.Set(out, tt.grant, []oci.Access{{Type: oci.Repository, Name: "a", Actions: tt.needs}})
 				if (err != nil) != (tt.want == "") {
 					t.Fatal(err)
 				}
@@ -326,7 +326,7 @@ func TestUncheckedRegistry(t *testing.T) {
 	} {
 		answer.Store(step.answer)
 		err := p.Probe(t.Context())
-		_, _, pickErr := p.Pick()
+		_, _, pickErr := p.Pick(Want{})
 		if (err != nil) != step.wantErr || (pickErr == nil) != step.wantOpen || logs.Len() != step.wantLogs {
 			t.Errorf("after %d: Probe %v, Pick %v, %d lines; want %+v", step.answer, err, pickErr, logs.Len(), step)
 		}

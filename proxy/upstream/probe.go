@@ -3,8 +3,11 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,74 +31,94 @@ const (
 	probeInterval = 10 * time.Second
 )
 
-// closed says why the registry must not be used; nil if it may be.
-func (p *Pool) closed() error {
-	if p.checked {
-		return nil
-	}
-	switch p.state.Load() {
-	case open:
-		return nil
-	case closed:
-		return errOpen
-	}
-	return errUnproven
-}
-
-// Inherit makes p begin with what is known of its registry from old, the pool
-// of the generation before, which may be nil: a reload is no reason to close a
-// registry until the next probe, and the requests that it has by then count on.
-// What is at another address has shown nothing, and of what the gate checks
-// nothing is known. It is to be called before Run and the first request.
-func (p *Pool) Inherit(old *Pool) {
-	if old == nil || !p.endpoint.same(old.endpoint) {
-		return
-	}
-	if p.most == old.most {
-		p.requests = old.requests
-	}
-	if !p.checked {
-		p.state.CompareAndSwap(unproven, old.state.Load())
-	}
-}
-
-// Run probes the registry now and from time to time until ctx is done. A
-// registry that the gate checks needs none of it: Run returns at once.
+// Run looks after the endpoints until ctx is done: it probes those that are to
+// be, and follows the addresses of names. If there is nothing to do, it returns
+// at once.
 func (p *Pool) Run(ctx context.Context) {
-	if p.checked {
-		return
-	}
-	tick := time.NewTicker(probeInterval)
-	defer tick.Stop()
-	for {
-		if err := p.Probe(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("probe failed", zap.String("upstream", p.endpoint.Name), zap.Error(err))
+	var all sync.WaitGroup
+	for _, e := range p.endpoints {
+		if !p.checked {
+			all.Go(func() { e.prove(ctx) })
 		}
+		if !e.health.Off {
+			all.Go(func() { e.watch(ctx) })
+		}
+		if e.dial.names != nil {
+			all.Go(func() { e.follow(ctx) })
+		}
+	}
+	all.Wait()
+}
+
+// prove asks a registry that is not checked from time to time.
+func (e *Endpoint) prove(ctx context.Context) {
+	every(ctx, probeInterval, func() {
+		if err := e.challenge(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("probe failed", zap.String("upstream", e.Name), zap.Error(err))
+		}
+	})
+}
+
+// watch probes whether a server is up. Gates that were started together do not
+// ask together for long.
+func (e *Endpoint) watch(ctx context.Context) {
+	every(ctx, e.health.Interval, func() {
+		err := e.ask(ctx)
+		if ctx.Err() == nil {
+			e.tell(e.vitals.probed(e.health, err == nil), err)
+		}
+	})
+}
+
+// every calls do now and then again, a tenth of the time later or earlier,
+// until ctx is done.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	for {
+		do()
+		wait := interval*9/10 + rand.N(interval/5)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(wait):
 		}
 	}
 }
 
+// ask is a probe of health.
+func (e *Endpoint) ask(ctx context.Context) error {
+	status, err := e.get(ctx, e.health.Path, e.health.Timeout)
+	if err == nil && status >= http.StatusInternalServerError {
+		err = fmt.Errorf("answered %d to GET %s", status, e.health.Path)
+	}
+	return err
+}
+
 // Probe asks a registry that is not checked for /v2/ without credentials, and
-// closes it if that is granted: it would be open to the world. It stays closed
+// closes what grants that: it would be open to the world. It stays closed
 // until a later probe is turned away. An error is a registry that could not be
 // asked or answered neither way, which changes nothing.
 func (p *Pool) Probe(ctx context.Context) error {
 	if p.checked {
 		return nil
 	}
-	status, err := p.ping(ctx)
+	var errs []error
+	for _, e := range p.endpoints {
+		errs = append(errs, e.challenge(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// challenge is Probe for one of its servers.
+func (e *Endpoint) challenge(ctx context.Context) error {
+	status, err := e.get(ctx, "/v2/", probeTimeout)
 	switch {
 	case err != nil:
 		return err
 	case status == http.StatusUnauthorized:
-		p.state.Store(open)
+		e.proof.Store(open)
 	case status == http.StatusOK:
-		if p.state.Swap(closed) != closed {
-			p.log.Error("registry closed", zap.String("upstream", p.endpoint.Name), zap.Error(errOpen))
+		if e.proof.Swap(closed) != closed {
+			e.log.Error("registry closed", zap.String("upstream", e.Name), zap.Error(errOpen))
 		}
 	default:
 		return errors.New("the registry answered " + http.StatusText(status) + " to GET /v2/")
@@ -103,11 +126,13 @@ func (p *Pool) Probe(ctx context.Context) error {
 	return nil
 }
 
-func (p *Pool) ping(ctx context.Context) (status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+// get asks for a path without credentials. It is no request that passive
+// health counts: what it finds, its caller judges.
+func (e *Endpoint) get(ctx context.Context, path string, timeout time.Duration) (status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	out := (&http.Request{Method: http.MethodGet, URL: p.endpoint.Target("/v2/", ""), Header: http.Header{}}).WithContext(ctx)
-	res, err := p.endpoint.RoundTrip(out)
+	out := (&http.Request{Method: http.MethodGet, URL: e.Target(path, ""), Header: http.Header{}}).WithContext(ctx)
+	res, err := e.reads.Load().RoundTrip(out)
 	if err != nil {
 		return 0, err
 	}

@@ -41,15 +41,15 @@ func TestReloadKeepsRegistryOpen(t *testing.T) {
 				old = newPool(t, *tt.old, Options{})
 				// Those that cannot be asked stand for one that was, once.
 				if err := old.Probe(t.Context()); err != nil {
-					old.state.Store(open)
+					old.endpoints[0].proof.Store(open)
 				}
 			}
 			p := newPool(t, *tt.new, Options{})
 			p.Inherit(old)
-			if got := p.state.Load(); got != tt.want {
+			if got := p.endpoints[0].proof.Load(); got != tt.want {
 				t.Errorf("state %d, want %d", got, tt.want)
 			}
-			if _, _, err := p.Pick(); (err == nil) != tt.wantOpen {
+			if _, _, err := p.Pick(Want{}); (err == nil) != tt.wantOpen {
 				t.Errorf("Pick(): %v, want open %v", err, tt.wantOpen)
 			}
 		})
@@ -60,10 +60,10 @@ func TestReloadKeepsRegistryOpen(t *testing.T) {
 func TestInheritedStateIsNoNews(t *testing.T) {
 	c := Config{Upstreams: address, Auth: Trust{Mode: ModeForward, Check: &no}}
 	old, p := newPool(t, c, Options{}), newPool(t, c, Options{})
-	old.state.Store(open)
-	p.state.Store(closed)
+	old.endpoints[0].proof.Store(open)
+	p.endpoints[0].proof.Store(closed)
 	p.Inherit(old)
-	if p.state.Load() != closed {
+	if p.endpoints[0].proof.Load() != closed {
 		t.Error("what the probe has closed is open again")
 	}
 }
