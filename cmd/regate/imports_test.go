@@ -47,6 +47,8 @@ var mayImport = map[string][]string{
 	"authsvc/idp":                 {"authsvc/authn"},
 	"authsvc/secret":              {"internal/state", "authsvc/authn"}, // authn for Secret alone
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
+	"authsvc/mongo":               {"authsvc/authn", "authsvc/acl", "authsvc/password"},
+	"authsvc/casbin":              {"authsvc/authn", "authsvc/acl", "internal/oci"},
 	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
 	"configs":                     {"..."},
 	"configs/dockerauth":          {"configs", "acme", "authsvc/...", "internal/oci"}, // for their Config types
@@ -66,6 +68,8 @@ var onlyImporter = map[string][]string{
 	"github.com/go-ldap/":                  {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/go-asn1-ber/":              {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/golang-jwt/":               {"authsvc/token"},
+	"go.mongodb.org/":                      {"authsvc/mongo"},
+	"github.com/casbin/":                   {"authsvc/casbin"},
 	"github.com/coreos/go-oidc/":           {"authsvc/idp"},
 	"github.com/go-jose/":                  {"authsvc/idp"},
 	"golang.org/x/oauth2":                  {"authsvc/idp"},
