@@ -35,8 +35,9 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	}
 	ctx = password.From(ctx, c.From)
 	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (authn.Identity, error) {
+		ctx, compared := password.Watch(ctx)
 		id, err := l.chain.Authenticate(ctx, c)
-		if errors.Is(err, authn.ErrUnknownUser) {
+		if turnedAway(err) && !compared() {
 			return id, l.absent(ctx, c, err)
 		}
 		if err == nil && !isName(id.Account) { // as the back end spells it
@@ -49,7 +50,13 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 // errNoName is no refusal: whoever wrote the name must mend it.
 var errNoName = errors.New("the back end gives the account a name with control characters, or longer than 256 bytes")
 
-// absent spends the time of a comparison on an account that nobody knows.
+func turnedAway(err error) bool {
+	return errors.Is(err, authn.ErrUnknownUser) || errors.Is(err, authn.ErrWrongPassword)
+}
+
+// absent spends the time of a comparison on an account that nobody knows, and
+// on one that a directory knows, which needs none to turn somebody away: in the
+// time it would be seen who is in the directory.
 func (l *Login) absent(ctx context.Context, c authn.Credentials, err error) error {
 	if busy := l.decoy(ctx, c.Password.Reveal()); busy != nil {
 		return busy

@@ -15,25 +15,38 @@ import (
 	"github.com/regate/regate/internal/cache"
 )
 
-// TestUnknownAccountsTakeAsLong: whoever is unknown costs what a comparison
-// does, and nobody else does a second time.
-func TestUnknownAccountsTakeAsLong(t *testing.T) {
+// TestRefusalsTakeAsLong: whoever is refused costs what a comparison does, and
+// nobody does a second time.
+func TestRefusalsTakeAsLong(t *testing.T) {
+	hash, err := password.Hash("another", 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := password.NewPool(password.Options{})
+	compares := authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+		return authn.Identity{}, pool.Compare(ctx, hash, c.Password.Reveal())
+	})
+	imitates := authn.Func(func(ctx context.Context, _ authn.Credentials) (authn.Identity, error) {
+		return authn.Identity{}, errors.Join(pool.Absent(ctx, 4, ""), authn.ErrWrongPassword)
+	})
 	for _, tt := range []struct {
 		name  string
-		chain error // its answer
+		chain authn.Authenticator
 		decoy error
 		want  error
 		calls int // of the decoy
 	}{
-		{"unknown", authn.ErrUnknownUser, nil, authn.ErrUnknownUser, 1},
-		{"unknown, and too many wait", authn.ErrUnknownUser, authn.ErrBusy, authn.ErrBusy, 1},
-		{"wrong password", authn.ErrWrongPassword, nil, authn.ErrWrongPassword, 0},
-		{"directory is down", errDown, nil, errDown, 0},
-		{"right password", nil, nil, nil, 0},
+		{"unknown", broken(authn.ErrUnknownUser), nil, authn.ErrUnknownUser, 1},
+		{"unknown, and too many wait", broken(authn.ErrUnknownUser), authn.ErrBusy, authn.ErrBusy, 1},
+		{"wrong password in a directory", broken(authn.ErrWrongPassword), nil, authn.ErrWrongPassword, 1},
+		{"wrong password that was compared", compares, nil, authn.ErrWrongPassword, 0},
+		{"no password", imitates, nil, authn.ErrWrongPassword, 0},
+		{"directory is down", broken(errDown), nil, errDown, 0},
+		{"right password", broken(nil), nil, nil, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			calls := 0
-			l := NewLogin(broken(tt.chain), password.NewCache[authn.Identity](cache.Options{}), func(_ context.Context, password string) error {
+			l := NewLogin(tt.chain, password.NewCache[authn.Identity](cache.Options{}), func(_ context.Context, password string) error {
 				if calls++; password != "secret" {
 					t.Errorf("the decoy compares %q", password)
 				}

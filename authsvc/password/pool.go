@@ -87,6 +87,7 @@ func (p *Pool) Close() {
 // means that it could not tell. Equal questions at the same time share one
 // comparison.
 func (p *Pool) Compare(ctx context.Context, hash, password string) error {
+	saw(ctx)
 	_, err := p.flights.Do(ctx, p.key.sum(hash, password), func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, p.compare(ctx, hash, password)
 	})
@@ -101,6 +102,7 @@ func (p *Pool) Absent(ctx context.Context, cost int, password string) error {
 	if cost == 0 {
 		return nil
 	}
+	saw(ctx)
 	// Nobody shares it: the hash is the same for all accounts that do not exist,
 	// and those asked about at once would all be answered at once.
 	alone := p.key.sum(strconv.FormatUint(p.absent.Add(1), 10), password)

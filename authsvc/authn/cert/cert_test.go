@@ -245,6 +245,28 @@ func TestRuleOfOneCA(t *testing.T) {
 	}
 }
 
+// TestRuleIsForThoseBelow: a CA is not below itself, so that it cannot be an
+// account of its own.
+func TestRuleIsForThoseBelow(t *testing.T) {
+	own := issued(t, named("people"))
+	u, err := New(Config{{Name: "cn", CA: "file"}}, []*x509.Certificate{theCA}, func(string) ([]*x509.Certificate, error) {
+		return []*x509.Certificate{own}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := issued(t, named("alice"))
+	for _, tt := range []struct {
+		want  string
+		chain []*x509.Certificate
+	}{{"alice", []*x509.Certificate{alice, own, theCA}}, {"", []*x509.Certificate{own, theCA}}} {
+		id, err := u.Authenticate(t.Context(), authn.Credentials{Chains: [][]*x509.Certificate{tt.chain}})
+		if id.Account != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("Authenticate() = %q, %v; want %q", id.Account, err, tt.want)
+		}
+	}
+}
+
 func ca(name string) *x509.Certificate {
 	return &x509.Certificate{Raw: []byte(name), NotAfter: theCA.NotAfter, SerialNumber: big.NewInt(1)}
 }

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -82,6 +83,9 @@ func (d *Directory) asService(ctx context.Context, c authn.Credentials) (authn.I
 		found, err = d.account(ctx, k, c.Account)
 		return err
 	})
+	if errors.Is(err, authn.ErrUnknownUser) {
+		d.absent(ctx)
+	}
 	if err != nil {
 		return authn.Identity{}, err
 	}
@@ -91,6 +95,14 @@ func (d *Directory) asService(ctx context.Context, c authn.Credentials) (authn.I
 	}
 	id, err := d.identity(ctx, d.service, identified{c.Account, found})
 	return id, authn.Undecided(err)
+}
+
+// absent asks a question in the place of the bind as an account that is not
+// there, so that nobody can tell from the time whether it is. A bind as nobody
+// would take no longer, and would be a break-in to whoever watches the
+// directory. Nothing depends on the answer.
+func (d *Directory) absent(ctx context.Context) {
+	_ = d.users.do(ctx, func(ctx context.Context, k *conn) error { return k.touch(ctx) })
 }
 
 // asUser does all of it as the user itself. That it binds twice is no waste:

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,5 +123,46 @@ func TestPasswordPolicy(t *testing.T) {
 	err := refusal(ldap.NewError(ldap.LDAPResultInvalidCredentials, errors.New("")), policy(1))
 	if !errors.Is(err, authn.ErrWrongPassword) || !strings.Contains(err.Error(), "locked") {
 		t.Errorf("refusal() of a locked account = %v", err)
+	}
+}
+
+// TestUnknownAccountsTakeAsLong, in questions on as many connections, so that
+// nobody finds out by the time who is in the directory. No password of an
+// account that is not there is shown to it.
+func TestUnknownAccountsTakeAsLong(t *testing.T) {
+	s := ldaptest.Start(t, ldaptest.Options{}, service, person("alice"))
+	d := open(t, configOf(t, s))
+	var want []int // the connections that the questions come on
+	for _, account := range []string{"alice", "alice", "mallory", "alice", "mallory"} {
+		before := len(s.Requests(""))
+		if _, err := login(t.Context(), d, account, "guess"); !refused(err) {
+			t.Fatalf("Authenticate(%q) = %v", account, err)
+		}
+		var got []int
+		for _, r := range s.Requests("")[before:] {
+			got = append(got, r.Conn)
+			if r.Op == ldaptest.Bind && account != "alice" {
+				t.Errorf("a bind as %q for %s", r.Name, account)
+			}
+		}
+		if want == nil { // the first makes the connections
+			want = got[len(got)-2:]
+		} else if !slices.Equal(got, want) {
+			t.Errorf("%s costs the questions %v, want %v", account, got, want)
+		}
+	}
+}
+
+// TestUnknownStaysUnknown, also where that one question is not answered.
+func TestUnknownStaysUnknown(t *testing.T) {
+	s := ldaptest.Start(t, ldaptest.Options{}, service, person("alice"))
+	s.Fail(func(r ldaptest.Request) *ldaptest.Fault {
+		if r.Op == ldaptest.Search && r.Name == "" {
+			return &ldaptest.Fault{Close: true}
+		}
+		return nil
+	})
+	if _, err := login(t.Context(), open(t, configOf(t, s)), "mallory", "guess"); err != authn.ErrUnknownUser {
+		t.Errorf("Authenticate() = %v, want %v", err, authn.ErrUnknownUser)
 	}
 }

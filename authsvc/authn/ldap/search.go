@@ -65,5 +65,14 @@ func (c *conn) page(ctx context.Context, req *ldap.SearchRequest) (res *ldap.Sea
 	return res, err
 }
 
+// touch asks the server for nothing of what it says about itself (RFC 4512 5.1).
+func (c *conn) touch(ctx context.Context) error {
+	req := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, seconds(c.timeout), true, "(objectClass=*)", []string{"1.1"}, nil)
+	return c.ask(ctx, func(l *ldap.Conn) error {
+		_, err := l.Search(req)
+		return err
+	})
+}
+
 // seconds is a time limit for a server, which counts in whole ones.
 func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
