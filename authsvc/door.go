@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
@@ -104,8 +105,15 @@ func (d *Door) login(ctx context.Context, cred authn.Credentials, needs []oci.Ac
 	}
 	who := acl.Ask{Identity: id, From: cred.From, Service: d.logins.tokens.Service()}
 	scope, err := d.logins.grant(ctx, who, oci.NewScope(needs...))
-	return oci.Grant{Subject: id.Account, Scope: scope}, err
+	if err != nil {
+		return oci.Grant{}, err
+	}
+	labels, err := d.logins.labelsFor(ctx, id, scope, directLife)
+	return oci.Grant{Subject: id.Account, Scope: scope, Labels: labels}, err
 }
+
+// directLife is how long a grant of one request can matter.
+const directLife = time.Minute
 
 // challenged makes of a 401, as the token service has them, the refusal that
 // becomes a challenge.

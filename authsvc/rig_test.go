@@ -109,7 +109,7 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 		return pool.Absent(ctx, users.Cost(), secret)
 	})
 	r.service = New(Parts{
-		Users: r.login, Rules: acl.Chain{rules, r}, Tokens: token.NewIssuer(rigTokens, token.Parts{Keys: ring}), Log: zap.New(core),
+		Users: r.login, Rules: acl.Chain{rules, r}, Tokens: token.NewIssuer(rigTokens, token.Parts{Keys: ring}), Labels: token.NewLabels(store), Log: zap.New(core),
 		Observe: func(refused string) { r.refused.Store(refused) },
 	})
 	r.reopen(t)

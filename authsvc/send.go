@@ -34,7 +34,11 @@ type tokenBody struct {
 
 // send signs the token, and writes and logs it.
 func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
-	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted})
+	labels, err := s.labelsFor(r.Context(), a.id, a.granted, s.tokens.Lifetime())
+	if err != nil {
+		return err
+	}
+	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted, Labels: labels})
 	switch {
 	case errors.Is(err, token.ErrTooLong):
 		return oci.Errorf(oci.BadRequest, "too much for one token: ask for fewer scopes at once").Because(err)

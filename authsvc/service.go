@@ -18,8 +18,9 @@ import (
 type Service struct {
 	users   authn.Authenticator
 	certs   authn.Authenticator
-	rules   acl.Decider
+	rules   acl.Chain
 	tokens  *token.Issuer
+	labels  *token.Labels
 	observe Observer
 	log     *zap.Logger
 }
@@ -34,6 +35,7 @@ type Parts struct {
 	Certificates authn.Authenticator // asked instead where a client certificate is all there is; nil knows none
 	Rules        acl.Decider
 	Tokens       *token.Issuer
+	Labels       *token.Labels
 	Observe      Observer    // nil is nobody
 	Log          *zap.Logger // nil is silence
 }
@@ -49,7 +51,14 @@ func New(p Parts) *Service {
 	if p.Certificates == nil {
 		p.Certificates = authn.Chain{}
 	}
-	return &Service{users: p.Users, certs: p.Certificates, rules: p.Rules, tokens: p.Tokens, observe: p.Observe, log: p.Log.Named("auth")}
+	return &Service{users: p.Users, certs: p.Certificates, rules: chained(p.Rules), tokens: p.Tokens, labels: p.Labels, observe: p.Observe, log: p.Log.Named("auth")}
+}
+
+func chained(rules acl.Decider) acl.Chain {
+	if all, ok := rules.(acl.Chain); ok {
+		return all
+	}
+	return acl.Chain{rules}
 }
 
 // ServeToken answers a request for a token (protocol.md 1.10). What somebody
@@ -116,16 +125,20 @@ func (s *Service) identify(ctx context.Context, cred authn.Credentials) (authn.I
 func (s *Service) grant(ctx context.Context, who acl.Ask, wanted oci.Scope) (granted oci.Scope, err error) {
 	for _, want := range wanted {
 		who.Want = want
-		want.Actions, _, err = s.rules.Decide(ctx, who)
-		switch {
-		case errors.Is(err, authn.ErrBusy):
-			return nil, tooMany(err)
-		case err != nil:
-			return nil, oci.Errorf(oci.Unavailable, "cannot check permissions now").With("Retry-After", "5").Because(err)
+		if want.Actions, _, err = s.rules.Decide(ctx, who); err != nil {
+			return nil, undecided(err)
 		}
 		granted = granted.Union(oci.NewScope(want))
 	}
 	return granted, nil
+}
+
+// undecided is the error of rules that could not be asked.
+func undecided(err error) error {
+	if errors.Is(err, authn.ErrBusy) {
+		return tooMany(err)
+	}
+	return oci.Errorf(oci.Unavailable, "cannot check permissions now").With("Retry-After", "5").Because(err)
 }
 
 // audience is the service that a token is for. A token for an unknown one is

@@ -14,6 +14,7 @@ type List struct {
 	config Config
 	rules  []rule
 	index  index
+	reads  map[string]bool // labels
 }
 
 // Compile returns a mistake for each thing that Validate has one for, but no
@@ -23,7 +24,7 @@ func Compile(c Config) (*List, error) {
 	if problems.Fatal() {
 		return nil, problems.Err()
 	}
-	return &List{config: slices.Clone(c), rules: rules, index: newIndex(rules)}, nil
+	return &List{config: slices.Clone(c), rules: rules, index: newIndex(rules), reads: labelsOf(rules)}, nil
 }
 
 // An Ask is what somebody wants to do with one resource.

@@ -16,6 +16,7 @@ package token
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -70,6 +71,8 @@ type claimSet struct {
 	IssuedAt  int64     `json:"iat"`
 	ID        string    `json:"jti"`
 	Access    oci.Scope `json:"access"`
+
+	Labels json.RawMessage `json:"rgl,omitempty"` // the gate's own, see Labels
 }
 
 var errEncoding = errors.New("not canonical base64")

@@ -31,6 +31,9 @@ type Claims struct {
 	Subject  string        // "" is the anonymous
 	Scope    oci.Scope     // may be empty
 	Life     time.Duration // 0 is the configured one; at most keyring.MaxTokenLife
+
+	// Labels are what Labels.Pack has made of the subject's; nil for none.
+	Labels json.RawMessage
 }
 
 // Signed is a token and what its receiver is told beside it.
@@ -59,6 +62,9 @@ func NewIssuer(cfg Config, p Parts) *Issuer {
 
 // Name is the issuer that clients' tokens name.
 func (i *Issuer) Name() string { return i.cfg.Issuer }
+
+// Lifetime is that of clients' tokens.
+func (i *Issuer) Lifetime() time.Duration { return i.cfg.life() }
 
 // Service is the audience of clients' tokens.
 func (i *Issuer) Service() string { return i.cfg.Service }
@@ -94,6 +100,7 @@ func (i *Issuer) claims(c Claims, now time.Time) claimSet {
 		IssuedAt:  now.Unix(),
 		ID:        rand.Text(),
 		Access:    oci.NewScope(c.Scope...), // never null, which not all verifiers read as empty
+		Labels:    c.Labels,
 	}
 	if set.Issuer == "" {
 		set.Issuer = i.cfg.Issuer

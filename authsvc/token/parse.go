@@ -153,6 +153,7 @@ func parseClaims(text []byte) (set claimSet, err error) {
 	set.NotBefore, errs[5] = o.seconds("nbf")
 	set.IssuedAt, errs[6] = o.seconds("iat")
 	set.Access, errs[7] = o.access()
+	set.Labels = o["rgl"]
 	return set, errors.Join(errs[:]...)
 }
 

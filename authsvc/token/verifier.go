@@ -127,7 +127,7 @@ func (v *Verifier) read(text string) (verified, error) {
 		return verified{}, err
 	}
 	return verified{
-		grant:     oci.Grant{Subject: set.Subject, Scope: set.Access, Expires: time.Unix(set.Expires, 0), ID: set.ID},
+		grant:     oci.Grant{Subject: set.Subject, Scope: set.Access, Expires: time.Unix(set.Expires, 0), ID: set.ID, Labels: set.Labels},
 		issued:    time.Unix(set.IssuedAt, 0),
 		notBefore: time.Unix(set.NotBefore, 0),
 	}, nil

@@ -28,6 +28,7 @@ type Grant struct {
 	Expires time.Time // zero for a grant of the one request that showed no token
 	ID      string    // of the token, to find it in the log
 	Bearer  Secret    // the token itself, if one was shown
+	Labels  []byte    // of the subject, for whoever made the grant; nobody else reads them
 
 	// Unchecked is the Authorization header of a request that nobody has
 	// checked, because only the registry can. Such a grant has nothing else.

@@ -64,7 +64,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 		return nil, err
 	}
 	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts), service)
-	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service(), Requests: p.forwarded})
+	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service(), Requests: p.forwarded, Uploads: p.uploads(file)})
 	pages := edge.CORS(file.Listen.CORS.Origins)
 	g.gateway = pages(edge.Handler(gateway.Serve))
 	g.tokens = edge.Stack(edge.Handler(service.ServeToken), pages, edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
@@ -73,6 +73,12 @@ func (p *process) build(ctx context.Context, file *configs.File) (*generation, e
 	g.checked = g.hosts.Check(g)
 	g.run(p)
 	return g, nil
+}
+
+// uploads say how the requests of an upload are kept together.
+func (p *process) uploads(file *configs.File) proxy.Uploads {
+	c := file.Auth.Token.WithDefaults()
+	return proxy.Uploads{Key: p.tickets, Grace: *c.Grace, ManifestGrace: *c.GraceManifest}
 }
 
 // service makes the half that logs people in.
@@ -90,7 +96,7 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 		return nil, err
 	}
 	return authsvc.New(authsvc.Parts{
-		Users: login, Certificates: certs, Rules: rules, Tokens: issuer,
+		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: token.NewLabels(p.store),
 		Observe: p.meter.Token, Log: p.log,
 	}), nil
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/regate/regate/internal/state/local"
 )
 
-// sealed are the areas of the state that hold private keys.
-var sealed = []string{"tls", "keys", "login"}
+// sealed are the areas of the state that hold private keys, or who people are.
+var sealed = []string{"tls", "keys", "login", "identity"}
 
 func openState(ctx context.Context, cfg local.Config, log *zap.Logger) (state.Store, error) {
 	st, err := local.Open(ctx, cfg, log.Named("state"))
