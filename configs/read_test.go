@@ -108,6 +108,18 @@ var readTests = []struct {
 		sample{Name: "$HOME ${account} ${labels:x} $2y$05$ab ${env-x}", Key: "$2y${account}"}},
 }
 
+func TestNearest(t *testing.T) {
+	known := []string{"addr", "addrs", "ca_certificate", "bind_dn", "bind_password_file", "base"}
+	for word, want := range map[string]string{
+		"ca_cert": "ca_certificate", "CACert": "ca_certificate", "ca": "", "bind_password": "bind_password_file",
+		"bind": "", "bind-dn": "bind_dn", "adr": "addr", "": "", "certificate": "ca_certificate", "zebra": "",
+	} {
+		if got := Nearest(word, known); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	for _, tt := range readTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,6 +143,7 @@ var mistakeTests = []struct {
 	{"misspelt", "name: a\nlables: {}", "2: lables: unknown key; did you mean labels?"},
 	{"swapped letters", "cuont: 1", "1: cuont: unknown key; did you mean count?"},
 	{"written otherwise", "part: {Rules: []}", "1: part.Rules: unknown key; did you mean rules?"},
+	{"the beginning", "labe: 1", "1: labe: unknown key; did you mean labels?"},
 	{"nothing like it", "part:\n  zebra: 1", "2: part.zebra: unknown key; here can be rules, keys, of"},
 	{"docker_auth's team", "team: a", "1: team: unknown key; use labels: {teams: …}"},
 	{"twice", "name: a\non: true\nname: b", "3: name: given twice, first in line 1"},

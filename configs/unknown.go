@@ -64,7 +64,7 @@ func (d *decoder) unknown(e entry, known *fields, above string) {
 			return
 		}
 	}
-	if near := nearest(e.key, known.names); near != "" {
+	if near := Nearest(e.key, known.names); near != "" {
 		d.bad.addf(e.line, path, "unknown key; did you mean %s?", near)
 		d.bad.meant = append(d.bad.meant, problem.Key(above, near))
 		return
@@ -84,9 +84,10 @@ func off(n *node) bool {
 	return n.text == "" || n.text == "off" || n.text == "false"
 }
 
-// nearest returns the known key that differs least from the word, "" if all
-// differ in more than a third of it.
-func nearest(word string, known []string) string {
+// Nearest returns the known key that differs least from the word. If all differ
+// in more than a third of it, it is the one that the word is the beginning of,
+// and "" if there is none, or more than one.
+func Nearest(word string, known []string) string {
 	const longest = 64
 	if len(word) > longest {
 		return ""
@@ -97,7 +98,25 @@ func nearest(word string, known []string) string {
 			best, least = k, d
 		}
 	}
+	if best == "" {
+		return begunBy(word, known)
+	}
 	return best
+}
+
+// begunBy returns ca_certificate for ca_cert.
+func begunBy(word string, known []string) (only string) {
+	const shortest = 4
+	for _, k := range known {
+		switch {
+		case len(word) < shortest || !strings.HasPrefix(spelling(k), spelling(word)):
+		case only != "":
+			return ""
+		default:
+			only = k
+		}
+	}
+	return only
 }
 
 // spelling makes TrustedProxies, trusted-proxies and trusted_proxies one.

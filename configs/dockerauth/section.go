@@ -1,12 +1,14 @@
 package dockerauth
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/problem"
 )
 
@@ -186,7 +188,12 @@ func (n *node) texts() ([]string, bool) {
 
 // rest reports the keys that nobody has asked for.
 func (s *section) rest() {
+	known := slices.Sorted(maps.Keys(s.used))
 	for _, e := range s.unknown() {
+		if near := configs.Nearest(e.key, known); near != "" {
+			s.report.add(e.line, Needless, s.key(e.key), "docker_auth knows no such key, and ignores it; was %s meant?", near)
+			continue
+		}
 		s.report.add(e.line, Needless, s.key(e.key), "docker_auth knows no such key, and ignores it")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/password"
 )
 
 var syntaxTests = []struct{ name, source, want string }{
@@ -106,6 +107,29 @@ func sameLabels(a, b map[string][]string) bool {
 		return m
 	}
 	return reflect.DeepEqual(some(a), some(b)) || len(some(a))+len(some(b)) == 0
+}
+
+// TestClosedAccountsCostWhatOthersDo: what the converter puts in the place of a
+// hash is no reason to warn of hashes of different costs.
+func TestClosedAccountsCostWhatOthersDo(t *testing.T) {
+	const other = "LO.vzwpWC5LZGqThvEfznu8qhb5SGqvBSWY1J3yZ4AxtMRZ3kN5jC"
+	for users, want := range map[string]int{
+		`{closed: {password: x}}`: 10,
+		`{closed: {password: x}, a: {password: "$2y$05$` + other + `"}}`:                                        5,
+		`{a: {password: "$2y$05$` + other + `"}, closed: {password: x}, b: {password: "$2y$12$` + other + `"}}`: 12,
+	} {
+		result, err := Convert("x", []byte("users: "+users), nowhere{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := load(t, result).Auth.Users
+		if cost := password.Cost(got["closed"].Password); cost != want {
+			t.Errorf("%s: the closed account costs %d, want %d", users, cost, want)
+		}
+		if err := got.Validate(); len(got) < 3 && err != nil {
+			t.Errorf("%s: Validate() = %v", users, err)
+		}
+	}
 }
 
 // FuzzConvert: whatever the source is, there is an error, or a configuration

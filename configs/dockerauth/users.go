@@ -1,6 +1,7 @@
 package dockerauth
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,7 +11,9 @@ import (
 
 // locked is a hash that no password has: its salt and its sum are zeros. It is
 // for accounts that exist in docker_auth, and that nobody gets into.
-const locked = "$2y$10$....................................................."
+const locked = "$2y$10$" + zeros
+
+const zeros = "....................................................."
 
 // mostCost is the highest cost that the gate takes.
 const mostCost = 17
@@ -45,7 +48,24 @@ func readUsers(report *Report, root *section) []user {
 			report.kept(e.line, e.val.last, s.key(e.key))
 		}
 	}
+	alike(users)
 	return users
+}
+
+// alike gives hashes that no password has the cost of the others, so that they
+// do not take another time.
+func alike(users []user) {
+	cost := 0
+	for _, u := range users {
+		if u.Password != locked {
+			cost = max(cost, password.Cost(u.Password))
+		}
+	}
+	for i := range users {
+		if users[i].Password == locked && cost > 0 {
+			users[i].Password = fmt.Sprintf("$2y$%02d$%s", cost, zeros)
+		}
+	}
 }
 
 func readUser(report *Report, path string, e entry) (u user, ok bool) {
