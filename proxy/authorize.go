@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
@@ -31,10 +32,12 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 	if req.From != "" && !g.routes.reaches(r.Host, req.From, route) {
 		req = req.WithoutMount()
 	}
-	grant, err := g.auth.Authorize(r.Context(), shown(r), req.Needs())
+	s := shown(r)
+	s.Grace = g.uploads.grace(req, time.Now())
+	grant, err := g.auth.Authorize(r.Context(), s, req.Needs())
 	if req.From != "" && lacksScope(err) {
 		req = req.WithoutMount()
-		grant, err = g.auth.Authorize(r.Context(), shown(r), req.Needs())
+		grant, err = g.auth.Authorize(r.Context(), s, req.Needs())
 	}
 	if err != nil {
 		return oci.Grant{}, req, g.challenge(r, req, err)

@@ -50,7 +50,7 @@ func BenchmarkUpload(b *testing.B) {
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		req, _ := http.NewRequest("PATCH", g.URL+uploads+someUpload, io.LimitReader(zeros{}, size))
+		req, _ := http.NewRequest("PATCH", g.URL+g.ticketed("ann", uploads+someUpload), io.LimitReader(zeros{}, size))
 		req.ContentLength = size
 		req.Header.Set("Authorization", bearer("ann", pusher))
 		res, err := client.Do(req)

@@ -12,10 +12,11 @@ import (
 
 // An exchange is a request that may pass, and who shall answer it.
 type exchange struct {
-	req   oci.Request
-	route *Route
-	grant oci.Grant
-	ep    *upstream.Endpoint
+	req    oci.Request
+	route  *Route
+	grant  oci.Grant
+	ticket ticket // of the upload that it goes on with, or begins
+	ep     *upstream.Endpoint
 }
 
 // forward sends the request to its endpoint, and the answer to the client.
@@ -41,7 +42,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) er
 	}
 	defer res.Body.Close()
 
-	a := &answer{exchange: x, w: w, r: r, res: res}
+	a := &answer{exchange: x, uploads: &g.uploads, w: w, r: r, res: res}
 	a.guard(g.limits.Idle, cancel)
 	g.limits.bound(a.watch, x.grant)
 	defer a.watch.close()

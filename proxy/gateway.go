@@ -15,6 +15,7 @@ type Gateway struct {
 	auth    Authorizer
 	service string
 	limits  Limits
+	uploads Uploads
 	all     *connlimit.Limiter
 }
 
@@ -22,6 +23,7 @@ type Gateway struct {
 type Options struct {
 	Service string // of the tokens that clients shall ask for
 	Limits  Limits
+	Uploads Uploads
 
 	// Requests bounds those that are forwarded, to all registries. Nil is no
 	// bound. Each registry has one of its own besides.
@@ -72,7 +74,10 @@ func New(routes *Table, auth Authorizer, o Options) *Gateway {
 	if o.Requests == nil {
 		o.Requests = connlimit.New(connlimit.Limits{}, connlimit.Deps{})
 	}
-	return &Gateway{routes: routes, auth: auth, service: o.Service, limits: o.Limits.withDefaults(), all: o.Requests}
+	return &Gateway{
+		routes: routes, auth: auth, service: o.Service,
+		limits: o.Limits.withDefaults(), uploads: o.Uploads.withDefaults(), all: o.Requests,
+	}
 }
 
 // Serve answers one request. It is for edge.Handler, which renders its error.
@@ -99,6 +104,10 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec.Subject, rec.TokenID = grant.Subject, grant.ID
+	x := exchange{req: req, route: route, grant: grant}
+	if x.ticket, err = g.session(r, x); err != nil {
+		return err
+	}
 
 	if req.Op == oci.Ping && route.Pool.Checked() {
 		return pong(w, r)
@@ -108,12 +117,12 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	ep, done, err := pick(route)
+	ep, done, err := pick(x)
 	if err != nil {
 		return err
 	}
 	defer done()
-	rec.Upstream = ep.Name
+	rec.Upstream, x.ep = ep.Name, ep
 
-	return g.forward(w, r, exchange{req, route, grant, ep})
+	return g.forward(w, r, x)
 }

@@ -158,7 +158,7 @@ func TestHostileTargets(t *testing.T) {
 
 // framing is a request whose body ends where nobody should guess.
 func framing(g *rig, rest string) string {
-	return "PATCH " + uploads + someUpload + " HTTP/1.1\r\nHost: " + g.host() + "\r\nAuthorization: " + bearer("ann", everything) + "\r\n" + rest
+	return "PATCH " + g.ticketed("ann", uploads+someUpload) + " HTTP/1.1\r\nHost: " + g.host() + "\r\nAuthorization: " + bearer("ann", everything) + "\r\n" + rest
 }
 
 func TestHostileFraming(t *testing.T) {
@@ -219,7 +219,7 @@ func TestRegistrySeesWhatWasAuthorised(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.RequestURI, r.RemoteAddr = target, "127.0.0.1:1"
+		r.RequestURI, r.RemoteAddr = g.ticketed("eve", target), "127.0.0.1:1"
 		r.Header.Set("Authorization", bearer("eve", "repository:pub/a:*"))
 		g.forget()
 		handler.ServeHTTP(discard{http.Header{}}, r)
@@ -262,7 +262,7 @@ func TestExpectContinue(t *testing.T) {
 		text, _ := io.ReadAll(r.Body)
 		_, _ = fmt.Fprintf(w, "%d bytes", len(text))
 	}, setup{})
-	head := "PATCH " + uploads + someUpload + " HTTP/1.1\r\nHost: " + g.host() + "\r\nAuthorization: " + bearer("ann", everything) +
+	head := "PATCH " + g.ticketed("ann", uploads+someUpload) + " HTTP/1.1\r\nHost: " + g.host() + "\r\nAuthorization: " + bearer("ann", everything) +
 		"\r\nExpect: 100-continue\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n"
 	for _, wanted = range []bool{true, false} {
 		c := g.dial(t)

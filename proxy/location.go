@@ -61,7 +61,7 @@ func (a *answer) public(text string, fit func(oci.Request) bool) (string, error)
 		}
 		path = path[i:] // what is before it is the registry's prefix, or a part of that
 		if req, ok := readLink(path, u.RawQuery); ok && fit(req) {
-			return write(edge.Origin(a.r), req), nil
+			return write(edge.Origin(a.r), req, a.ticketFor(req)), nil
 		}
 	}
 }
@@ -80,9 +80,9 @@ func readLink(path, query string) (oci.Request, bool) {
 	return oci.Request{}, false
 }
 
-func write(origin string, req oci.Request) string {
+func write(origin string, req oci.Request, ticket string) string {
 	text := origin + req.Path()
-	if q := req.RawQuery(); q != "" {
+	if q := strings.Trim(req.RawQuery()+"&"+ticket, "&"); q != "" {
 		text += "?" + q
 	}
 	return text

@@ -55,7 +55,7 @@ func held() int64 {
 // drain is do for an answer that is too large to keep.
 func (g *rig) drain(t *testing.T, c call) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), c.method, g.URL+c.path, c.body)
+	req, err := http.NewRequestWithContext(t.Context(), c.method, g.URL+g.ticketed("ann", c.path), c.body)
 	if err != nil {
 		t.Fatal(err)
 	}

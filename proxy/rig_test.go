@@ -76,6 +76,8 @@ type setup struct {
 	more   map[string]upstream.Config // other registries
 
 	requests *connlimit.Limiter // of the gate
+	auth     Authorizer         // testAuth{} unless something else is there
+	uploads  Uploads
 }
 
 // A rig is a client, a gate, and a registry that is watched.
@@ -137,7 +139,10 @@ func newGateway(t testing.TB, configs map[string]upstream.Config, s setup) *Gate
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(routes, testAuth{}, Options{Service: "clients", Limits: s.limits, Requests: s.requests})
+	if s.auth == nil {
+		s.auth = testAuth{}
+	}
+	return New(routes, s.auth, Options{Service: "clients", Limits: s.limits, Uploads: s.uploads, Requests: s.requests})
 }
 
 // forget makes the registry and the log forget what they have seen.
@@ -186,6 +191,7 @@ type call struct {
 	method, path, auth string
 	header             http.Header
 	body               io.Reader
+	bare               bool // an upload's URL is as it stands, without a ticket
 }
 
 // do sends c and returns the answer and its body; cut says that it broke off.
@@ -193,6 +199,10 @@ func (g *rig) do(t testing.TB, c call) (res *http.Response, body string, cut boo
 	t.Helper()
 	if c.method == "" {
 		c.method = http.MethodGet
+	}
+	if !c.bare {
+		subject, _, _ := strings.Cut(strings.TrimPrefix(c.auth, "Bearer "), "|")
+		c.path = g.ticketed(subject, c.path)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), c.method, g.URL+c.path, c.body)
 	if err != nil {
@@ -209,6 +219,37 @@ func (g *rig) do(t testing.TB, c call) (res *http.Response, body string, cut boo
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	return res, string(text), err != nil
+}
+
+// ticketed is a path as a client has it from the gate: with a ticket, if it is
+// that of an upload, which subject has begun.
+func (g *rig) ticketed(subject, path string) string {
+	req, err := oci.Parse(http.MethodPatch, path)
+	if err != nil || req.Ticket != "" {
+		return path
+	}
+	route, err := g.gateway.routes.Find(g.host(), req)
+	if err != nil {
+		return path
+	}
+	x := exchange{req: req, route: route, grant: oci.Grant{Subject: subject}}
+	return path + sep(path) + oci.TicketKey + "=" + g.gateway.uploads.seal(x.session(req.Upload), ticket{})
+}
+
+func sep(path string) string {
+	if strings.Contains(path, "?") {
+		return "&"
+	}
+	return "?"
+}
+
+// withoutTicket is a Location without what the gate has added to it.
+func withoutTicket(location string) string {
+	at := strings.Index(location, oci.TicketKey+"=")
+	if at < 1 {
+		return location
+	}
+	return location[:at-1]
 }
 
 // protocols runs f with clients of HTTP/1.1 and HTTP/2.

@@ -103,7 +103,7 @@ func TestClientStopsSending(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, setup{limits: impatient})
 			c := g.dial(t)
-			fmt.Fprintf(c, "PATCH %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n%s\r\n\r\n2\r\nhi\r\n", uploads, someUpload, g.host(), bearer("ann", everything), length)
+			fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n%s\r\n\r\n2\r\nhi\r\n", g.ticketed("ann", uploads+someUpload), g.host(), bearer("ann", everything), length)
 			text, _ := io.ReadAll(c) // the gate closes it
 			if !bytes.Contains(text, []byte("400 Bad Request")) {
 				t.Errorf("answer %q", text)
@@ -219,7 +219,7 @@ func TestUnwantedBodyEnds(t *testing.T) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		_ = http.NewResponseController(w).Flush()
 	}, setup{limits: Limits{Linger: 50 * time.Millisecond}})
-	code, _ := g.send(t, "PATCH "+uploads+someUpload+" HTTP/1.1\r\nHost: "+g.host()+"\r\nAuthorization: "+bearer("ann", everything)+"\r\nContent-Length: 1000\r\n\r\nhi")
+	code, _ := g.send(t, "PATCH "+g.ticketed("ann", uploads+someUpload)+" HTTP/1.1\r\nHost: "+g.host()+"\r\nAuthorization: "+bearer("ann", everything)+"\r\nContent-Length: 1000\r\n\r\nhi")
 	if code != 413 {
 		t.Errorf("answer %d", code)
 	}

@@ -90,9 +90,9 @@ func withDigest(t *testing.T, location, digest string) string {
 	return u.String()
 }
 
-// session is a push, a pull and some mistakes, as clients make them. It
+// visit is a push, a pull and some mistakes, as clients make them. It
 // returns what a client sees.
-func session(o origin) []string {
+func visit(o origin) []string {
 	var log []string
 	note := func(res *http.Response, body []byte) *http.Response {
 		log = append(log, transcript(o, res, body))
@@ -167,7 +167,7 @@ func transcript(o origin, res *http.Response, body []byte) string {
 	return uploadID.ReplaceAllString(b.String(), "UPLOAD")
 }
 
-// TestTransparent compares a session through the gate with one without it: what
+// TestTransparent compares a visit through the gate with one without it: what
 // the client gets and what the registry sees.
 func TestTransparent(t *testing.T) {
 	everything := bearer("ann", "registry:catalog:* repository:team/app:* repository:team/lib:*")
@@ -175,8 +175,8 @@ func TestTransparent(t *testing.T) {
 		through := newRig(t, newRegistry(t, nil), setup{http2: http2})
 		direct := newRig(t, newRegistry(t, nil), setup{})
 
-		got := session(origin{t, through.Client(), through.URL, everything})
-		want := session(origin{t, direct.registry.Client(), direct.registry.URL, ""})
+		got := visit(origin{t, through.Client(), through.URL, everything})
+		want := visit(origin{t, direct.registry.Client(), direct.registry.URL, ""})
 		for i := range want {
 			if got[i] != want[i] && !knownDifference(got[i], want[i]) {
 				t.Errorf("answer %d through the gate\n%s\nwithout it\n%s", i, got[i], want[i])

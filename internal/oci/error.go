@@ -18,7 +18,9 @@ const (
 	Denied                      // no token would help
 	InvalidName                 // the path holds no valid repository name
 	InvalidDigest               // a digest that is not one
+	InvalidPage                 // a number of entries that is not one
 	UnknownName                 // no route
+	UnknownUpload               // an upload that cannot go on, and must begin anew
 	Unsupported                 // an endpoint we know, with a method it does not have
 	TooMany                     // a limit
 	BadRequest                  // broken, doubled or oversized query or form
@@ -45,7 +47,9 @@ var kinds = [...]struct {
 	Denied:          {"denied", "DENIED", http.StatusForbidden},
 	InvalidName:     {"invalid_name", "NAME_INVALID", http.StatusBadRequest},
 	InvalidDigest:   {"invalid_digest", "DIGEST_INVALID", http.StatusBadRequest},
+	InvalidPage:     {"invalid_page", "PAGINATION_NUMBER_INVALID", http.StatusBadRequest},
 	UnknownName:     {"unknown_name", "NAME_UNKNOWN", http.StatusNotFound},
+	UnknownUpload:   {"unknown_upload", "BLOB_UPLOAD_UNKNOWN", http.StatusNotFound},
 	Unsupported:     {"unsupported", "UNSUPPORTED", http.StatusMethodNotAllowed},
 	TooMany:         {"too_many", "TOOMANYREQUESTS", http.StatusTooManyRequests},
 	BadRequest:      {"bad_request", "UNSUPPORTED", http.StatusBadRequest},

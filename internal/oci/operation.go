@@ -47,7 +47,8 @@ type operation struct {
 	// upstream what a registry will ask of a token for the same request:
 	// distribution asks by method alone (registry/handlers, appendAccessRecords).
 	needs, upstream Actions
-	// query has the keys that may go upstream; any other is dropped.
+	// query has the keys that are read; any other is dropped. What is no field
+	// of the Request goes upstream.
 	query []string
 }
 
@@ -64,10 +65,10 @@ var operations = [...]operation{
 	GetBlob:        {"get_blob", blob, read, Pull, Pull, nil},
 	DeleteBlob:     {"delete_blob", blob, del, Delete, Delete, nil},
 	StartUpload:    {"start_upload", uploads, []string{http.MethodPost}, Pull | Push, Pull | Push, []string{"digest", "digest-algorithm", "from", "mount"}},
-	UploadStatus:   {"upload_status", upload, read, Push, Pull, []string{"_state"}},
-	AppendUpload:   {"append_upload", upload, []string{http.MethodPatch}, Pull | Push, Pull | Push, []string{"_state", "digest"}},
-	FinishUpload:   {"finish_upload", upload, []string{http.MethodPut}, Pull | Push, Pull | Push, []string{"_state", "digest"}},
-	CancelUpload:   {"cancel_upload", upload, del, Push, Delete, []string{"_state"}},
+	UploadStatus:   {"upload_status", upload, read, Push, Pull, []string{"_state", TicketKey}},
+	AppendUpload:   {"append_upload", upload, []string{http.MethodPatch}, Pull | Push, Pull | Push, []string{"_state", "digest", TicketKey}},
+	FinishUpload:   {"finish_upload", upload, []string{http.MethodPut}, Pull | Push, Pull | Push, []string{"_state", "digest", TicketKey}},
+	CancelUpload:   {"cancel_upload", upload, del, Push, Delete, []string{"_state", TicketKey}},
 	ListReferrers:  {"list_referrers", referrers, get, Pull, Pull, []string{"artifactType", "n", "last"}},
 }
 

@@ -10,6 +10,9 @@ import (
 // Go have no bound of their own, newer ones silently see none of 10,001.
 const maxParams = 32
 
+// TicketKey is the one query key that is the gate's own.
+const TicketKey = "rg"
+
 // parseQuery keeps the keys that the operation has, and checks their values.
 //
 // Registries skip a broken pair and take the first of two equal keys, in the
@@ -42,6 +45,8 @@ func (r *Request) parseQuery(raw string) error {
 		r.query[key] = values
 	}
 	r.takeMount()
+	r.Ticket = r.query.Get(TicketKey)
+	r.query.Del(TicketKey)
 	return nil
 }
 

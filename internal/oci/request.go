@@ -19,6 +19,10 @@ type Request struct {
 	// neither: a mount without its source is an ordinary upload.
 	From, Mount string
 
+	// Ticket is the parameter TicketKey of an upload's URL, as it came. The gate
+	// has put it there, and no registry gets to see it.
+	Ticket string
+
 	query url.Values // what goes upstream, From and Mount apart
 }
 

@@ -77,6 +77,7 @@ type process struct {
 	store     state.Store
 	ring      *keyring.Ring
 	revoked   *token.Revocations
+	tickets   [keyring.SecretSize]byte // the key of what stands in the URLs of uploads
 	certs     *acme.Manager
 	passwords *password.Pool // one for all generations, so that all together leave a core free
 	meter     *metrics.Metrics
@@ -114,6 +115,9 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 		return nil, err
 	}
 	if p.revoked, err = token.OpenRevocations(ctx, p.store, nil, p.log); err != nil {
+		return nil, err
+	}
+	if p.tickets, err = keyring.Secret(ctx, p.store, "uploads"); err != nil {
 		return nil, err
 	}
 	if p.certs, err = openCerts(ctx, file, p.store, p.log); err != nil {
