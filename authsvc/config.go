@@ -6,6 +6,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/problem"
 )
@@ -25,6 +26,12 @@ type Config struct {
 	// ExtAuth is a program or a hook that is asked about accounts which are not
 	// among Users.
 	ExtAuth *ext.UsersConfig `yaml:"ext_auth"`
+	// GoogleAuth, GitHubAuth, OIDCAuth and GitLabAuth are where people log in
+	// with a browser, to make tokens for docker login.
+	GoogleAuth *idp.GoogleConfig `yaml:"google_auth"`
+	GitHubAuth *idp.GitHubConfig `yaml:"github_auth"`
+	OIDCAuth   idp.OIDCConfigs   `yaml:"oidc_auth"`
+	GitLabAuth *idp.GitLabConfig `yaml:"gitlab_auth"`
 	// LDAPAuth are directories that are asked about accounts which nobody before
 	// knows.
 	LDAPAuth ldap.Configs `yaml:"ldap_auth"`
@@ -46,6 +53,7 @@ func (c Config) Validate() error {
 	if c.ExtAuth != nil {
 		l.Under("ext_auth", c.ExtAuth.Validate())
 	}
+	c.checkProviders(&l)
 	l.Under("ldap_auth", c.LDAPAuth.Validate())
 	l.Under("client_certificates", c.ClientCertificates.Validate())
 	l.Under("acl", c.ACL.Validate())
@@ -55,9 +63,27 @@ func (c Config) Validate() error {
 	return l.Err()
 }
 
+func (c Config) checkProviders(l *problem.List) {
+	if c.GoogleAuth != nil {
+		l.Under("google_auth", c.GoogleAuth.Validate())
+	}
+	if c.GitHubAuth != nil {
+		l.Under("github_auth", c.GitHubAuth.Validate())
+	}
+	l.Under("oidc_auth", c.OIDCAuth.Validate())
+	if c.GitLabAuth != nil {
+		l.Under("gitlab_auth", c.GitLabAuth.Validate())
+	}
+}
+
+// HasPages reports whether people can log in with a browser.
+func (c Config) HasPages() bool {
+	return c.GoogleAuth != nil || c.GitHubAuth != nil || len(c.OIDCAuth) > 0 || c.GitLabAuth != nil
+}
+
 // KnowsAnybody reports whether there is a place where accounts could be.
 func (c Config) KnowsAnybody() bool {
-	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || len(c.ClientCertificates) > 0
+	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || len(c.ClientCertificates) > 0 || c.HasPages()
 }
 
 // GrantsAnything reports whether there is a place where rules could be.

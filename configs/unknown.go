@@ -16,8 +16,9 @@ type hint struct {
 }
 
 const (
-	notYet  = "is not there yet"
-	ownRoot = "is docker_auth's. Here tokens are signed with keys that change every day, below a root that registries" +
+	notYet    = "is not there yet"
+	ownLogins = "is docker_auth's. Logins are kept in state here, where docker_auth's own are not taken over: delete it, and have people log in once more"
+	ownRoot   = "is docker_auth's. Here tokens are signed with keys that change every day, below a root that registries" +
 		" take as rootcertbundle: give them what `regate root` prints, or bring your own CA as root: {cert, key}"
 )
 
@@ -36,10 +37,9 @@ var hints = []hint{
 	{"strip", "repository", notYet},
 	{"redis", "key_file", notYet},
 	{"refresh", "issuer", notYet},
-	{"google_auth", "acl", notYet},
-	{"github_auth", "acl", notYet},
-	{"oidc_auth", "acl", notYet},
-	{"gitlab_auth", "acl", notYet},
+	{"level_token_db", "revalidate_after", ownLogins},
+	{"gcs_token_db", "revalidate_after", ownLogins},
+	{"redis_token_db", "revalidate_after", ownLogins},
 	{"mongo_auth", "acl", notYet},
 	{"xorm_auth", "acl", notYet},
 	{"plugin_authn", "acl", notYet},

@@ -1,0 +1,93 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/oauth2"
+
+	"github.com/regate/regate/authsvc/authn"
+)
+
+// OIDC is any provider that speaks OpenID Connect.
+type OIDC struct {
+	*provider
+	cfg      OIDCConfig
+	patterns map[string]bool
+}
+
+// NewOIDC returns the provider that cfg, which is valid, describes. It reads
+// files and connects to nothing. What is wrong with a file is a problem.List.
+func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
+	cfg = cfg.withDefaults()
+	c, err := newClient(cfg.Client, line{plain: isPlain(cfg.Issuer)}, cfg.CACertificate)
+	if err != nil {
+		return nil, err
+	}
+	c.scopes, c.redirect, c.title = cfg.Scopes, cfg.RedirectURL, cfg.Title
+	p := &OIDC{newProvider(cfg.Issuer, c, cfg.Client), cfg, set(cfg.LabelPatterns)}
+	p.person = p.read
+	return p, nil
+}
+
+// AuthURL returns where to send the browser. The provider is asked who it is
+// if that is not known yet.
+func (p *OIDC) AuthURL(ctx context.Context, s Start) (string, error) {
+	var more []oauth2.AuthCodeOption
+	if p.cfg.Prompt != "" {
+		more = append(more, oauth2.SetAuthURLParam("prompt", p.cfg.Prompt))
+	}
+	return p.authURL(ctx, s, more...)
+}
+
+// read finds out who a session is of.
+func (p *OIDC) read(ctx context.Context, s session) (who Person, err error) {
+	if err := p.complete(ctx, s, p.wanted()...); err != nil {
+		return who, err
+	}
+	who.Subject, _ = s.claims.text("sub")
+	if who.Account, err = p.account(s.claims); err != nil {
+		return Person{}, err
+	}
+	who.Labels = make(authn.Labels)
+	for _, name := range p.cfg.labels() {
+		values, err := s.claims.label(name, p.patterns[name])
+		if err != nil {
+			return Person{}, err
+		}
+		if len(values) > 0 {
+			who.Labels[name] = values
+		}
+	}
+	return who, nil
+}
+
+func (p *OIDC) wanted() []string {
+	wanted := append(p.cfg.labels(), p.cfg.UserClaim)
+	if p.cfg.UserClaim == emailClaim {
+		wanted = append(wanted, verifiedClaim)
+	}
+	return wanted
+}
+
+func (p *OIDC) account(c claims) (string, error) {
+	name, ok := c.text(p.cfg.UserClaim)
+	if !ok {
+		return "", fmt.Errorf("there is no claim %s, which is the account", p.cfg.UserClaim)
+	}
+	if p.cfg.UserClaim != emailClaim {
+		return account(name)
+	}
+	switch yes, said := c.verified(); {
+	case said && !yes:
+		return "", unverified(p.cfg.Title)
+	case !said && !p.cfg.TrustEmail:
+		return "", errors.New("the provider does not say whether the e-mail address is verified: have it send email_verified, choose another user_claim, or set trust_email if nobody can give themselves another's address there")
+	}
+	return folded(name)
+}
+
+func unverified(title string) error {
+	return &Refusal{"your e-mail address is not verified at " + title}
+}
