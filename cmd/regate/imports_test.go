@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/idp":                 {"authsvc/authn"},
 	"authsvc/secret":              {"internal/state", "authsvc/authn"}, // authn for Secret alone
+	"authsvc/sqldb":               {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc/mongo":               {"authsvc/authn", "authsvc/acl", "authsvc/password"},
 	"authsvc/casbin":              {"authsvc/authn", "authsvc/acl", "internal/oci"},
@@ -67,6 +68,9 @@ var onlyImporter = map[string][]string{
 	"golang.org/x/crypto/bcrypt":           {"authsvc/password"},
 	"github.com/go-ldap/":                  {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/go-asn1-ber/":              {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
+	"github.com/jackc/":                    {"authsvc/sqldb"},
+	"github.com/go-sql-driver/":            {"authsvc/sqldb"},
+	"modernc.org/":                         {"authsvc/sqldb"},
 	"github.com/golang-jwt/":               {"authsvc/token"},
 	"go.mongodb.org/":                      {"authsvc/mongo"},
 	"github.com/casbin/":                   {"authsvc/casbin"},

@@ -1,0 +1,116 @@
+package sqldb
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/problem"
+)
+
+// Databases are all that one configuration names. Users and rules that are in
+// the same one share its connections. The zero Databases is empty and ready.
+type Databases struct {
+	mu   sync.Mutex // guards open
+	open map[target]*database
+}
+
+// A target is what makes connections the same.
+type target struct {
+	kind, ca string
+	text     authn.Secret
+}
+
+// grace is how long who is at it when the generation ends may still ask: as long
+// as any login takes, and longer.
+const grace = time.Minute
+
+// Close ends the connections as they become idle, and the rest after a while.
+func (s *Databases) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.open {
+		d.db.SetMaxIdleConns(-1)
+		time.AfterFunc(grace, func() { _ = d.db.Close() })
+	}
+	s.open = nil
+	return nil
+}
+
+// get returns the database of c, which is valid and has its defaults. It reads
+// files, and its error is a problem.List.
+func (s *Databases) get(c Connection) (*database, error) {
+	var wrong problem.List
+	text, err := c.text()
+	wrong.Under("conn_string_file", err)
+	if c.ConnStringFile != "" && err == nil {
+		c.checkText(&wrong, "conn_string_file", text.Reveal())
+	}
+	roots, err := rootsIn(c.CA)
+	wrong.Under("ca", err)
+	if wrong.Fatal() {
+		return nil, wrong
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	to := target{c.DatabaseType, c.CA, text}
+	d := s.open[to]
+	if d == nil {
+		if d, err = connectTo(to, roots); err != nil {
+			return nil, err
+		}
+		if s.open == nil {
+			s.open = make(map[target]*database)
+		}
+		s.open[to] = d
+	}
+	d.grow(c.Connections, c.DatabaseType)
+	return d, nil
+}
+
+func connectTo(to target, roots *x509.CertPool) (*database, error) {
+	d, err := Connection{DatabaseType: to.kind}.dialect()
+	if err != nil {
+		return nil, err
+	}
+	a, err := d.parse(to.text.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	return &database{dialect: d, db: a.connect(roots)}, nil
+}
+
+// text is the conn string, without the white space that editors leave at the
+// end of its file.
+func (c Connection) text() (authn.Secret, error) {
+	if c.ConnStringFile == "" {
+		return c.ConnString, nil
+	}
+	text, err := os.ReadFile(c.ConnStringFile)
+	if err != nil {
+		return "", err
+	}
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return "", fmt.Errorf("%s is empty", c.ConnStringFile)
+	}
+	return authn.Secret(text), nil
+}
+
+func rootsIn(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil // what the conn string says
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return roots, nil
+}

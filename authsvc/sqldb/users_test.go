@@ -1,0 +1,263 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/password"
+)
+
+// errOther stands for an error that is no refusal.
+var errOther = errors.New("cannot tell")
+
+var authenticateTests = []struct {
+	name     string
+	account  string
+	password authn.Secret
+	want     error
+	labels   authn.Labels
+}{
+	{"right password", "alice", "secret", nil, authn.Labels{"team": {{Value: "web", Pattern: true}, {Value: "ops-*", Pattern: true}}}},
+	{"wrong password", "alice", "Secret", authn.ErrWrongPassword, nil},
+	{"no password", "alice", "", authn.ErrUnknownUser, nil},
+	{"anonymous", "", "", authn.ErrUnknownUser, nil},
+	{"password alone", "", "secret", authn.ErrUnknownUser, nil},
+	{"unknown", "mallory", "secret", authn.ErrUnknownUser, nil},
+	{"another case", "Alice", "secret", authn.ErrUnknownUser, nil},
+	{"trailing space", "alice ", "secret", authn.ErrUnknownUser, nil},
+	{"wildcard", "al%", "secret", authn.ErrUnknownUser, nil},
+	{"injection", "' OR username='alice' -- ", "secret", authn.ErrUnknownUser, nil},
+	{"zero byte", "alice\x00", "secret", authn.ErrUnknownUser, nil},
+	{"no UTF-8", "alice\xff", "secret", authn.ErrUnknownUser, nil},
+	{"newest row", "bob", "new", nil, nil},
+	{"older row", "bob", "old", authn.ErrWrongPassword, nil},
+	{"labels that xorm has for none", "carol", "secret", nil, nil},
+	{"empty labels", "dave", "secret", nil, authn.Labels{}},
+	{"no hash", "closed", "secret", authn.ErrWrongPassword, nil},
+	{"marked hash", "locked", "secret", authn.ErrWrongPassword, nil},
+	{"clear text", "clear", "secret", authn.ErrWrongPassword, nil},
+	{"malformed labels", "broken", "secret", errOther, nil},
+	{"malformed labels, wrong password", "broken", "wrong", authn.ErrWrongPassword, nil},
+}
+
+func newUsers(t *testing.T) *Users {
+	path, db := newFile(t)
+	hash := hashed(t, "secret")
+	addUser(t, db, "alice", hash, `{"team": ["web", "ops-*"]}`)
+	addUser(t, db, "bob", hashed(t, "old"), `{"team": "it"}`)
+	addUser(t, db, "bob", hashed(t, "new"), nil)
+	addUser(t, db, "carol", hash, "null")
+	addUser(t, db, "dave", hash, "{}")
+	addUser(t, db, "closed", "", nil)
+	addUser(t, db, "locked", "!"+hash, nil)
+	addUser(t, db, "clear", "secret", nil)
+	addUser(t, db, "broken", hash, `{"team": "web"}`)
+	return usersOf(t, inFile(path))
+}
+
+func TestAuthenticate(t *testing.T) {
+	users := newUsers(t)
+	for _, tt := range authenticateTests {
+		t.Run(tt.name, func(t *testing.T) {
+			id, err := users.Authenticate(t.Context(), authn.Credentials{Account: tt.account, Password: tt.password})
+			checkError(t, err, tt.want)
+			want := authn.Identity{}
+			if tt.want == nil {
+				want = authn.Identity{Account: tt.account, Labels: tt.labels}
+			}
+			if !reflect.DeepEqual(id, want) {
+				t.Errorf("Authenticate() = %+v, want %+v", id, want)
+			}
+		})
+	}
+}
+
+func checkError(t *testing.T, err, want error) {
+	t.Helper()
+	refused := errors.Is(err, authn.ErrUnknownUser) || errors.Is(err, authn.ErrWrongPassword)
+	switch {
+	case want == errOther && (err == nil || refused):
+		t.Errorf("error = %v, want one that is no refusal", err)
+	case want != errOther && !errors.Is(err, want):
+		t.Errorf("error = %v, want %v", err, want)
+	}
+}
+
+var findTests = []struct {
+	account string
+	want    error
+}{
+	{"alice", nil},
+	{"Alice", authn.ErrUnknownUser},
+	{"mallory", authn.ErrUnknownUser},
+	{"", authn.ErrUnknownUser},
+	{"closed", authn.ErrUnknownUser},
+	{"locked", authn.ErrUnknownUser},
+	{"broken", errOther},
+}
+
+func TestFind(t *testing.T) {
+	users := newUsers(t)
+	for _, tt := range findTests {
+		id, err := users.Find(t.Context(), tt.account)
+		checkError(t, err, tt.want)
+		if tt.want == nil && (id.Account != tt.account || len(id.Labels["team"]) != 2) {
+			t.Errorf("Find(%q) = %+v", tt.account, id)
+		}
+	}
+}
+
+// TestNameIsTheOneWritten has a column that compares as MySQL's do.
+func TestNameIsTheOneWritten(t *testing.T) {
+	path, db := newFile(t)
+	change(t, db, "DROP TABLE xorm_user; CREATE TABLE xorm_user (id INTEGER PRIMARY KEY, username TEXT COLLATE NOCASE, password_hash TEXT, labels TEXT)")
+	addUser(t, db, "admin", hashed(t, "root"), nil)
+	addUser(t, db, "Admin", hashed(t, "other"), nil)
+	addUser(t, db, "ADMIN", "", nil)
+	users := usersOf(t, inFile(path))
+	for _, tt := range []struct {
+		account  string
+		password authn.Secret
+		want     error
+	}{
+		{"admin", "root", nil},
+		{"admin", "other", authn.ErrWrongPassword},
+		{"Admin", "other", nil},
+		{"aDMIN", "root", authn.ErrUnknownUser},
+	} {
+		_, err := users.Authenticate(t.Context(), authn.Credentials{Account: tt.account, Password: tt.password})
+		if !errors.Is(err, tt.want) {
+			t.Errorf("Authenticate(%s, %s) = %v, want %v", tt.account, tt.password.Reveal(), err, tt.want)
+		}
+	}
+	for range mostRows {
+		addUser(t, db, "Admin", hashed(t, "other"), nil)
+	}
+	_, err := users.Authenticate(t.Context(), authn.Credentials{Account: "admin", Password: "root"})
+	checkError(t, err, errOther)
+}
+
+// TestUsersFollowTheFile: it is asked each time, and may be replaced by another.
+func TestUsersFollowTheFile(t *testing.T) {
+	path, db := newFile(t)
+	users := usersOf(t, inFile(path))
+	alice := authn.Credentials{Account: "alice", Password: "secret"}
+	if _, err := users.Authenticate(t.Context(), alice); !errors.Is(err, authn.ErrUnknownUser) {
+		t.Fatalf("before: %v", err)
+	}
+	addUser(t, db, "alice", hashed(t, "secret"), nil)
+	if _, err := users.Authenticate(t.Context(), alice); err != nil {
+		t.Errorf("after: %v", err)
+	}
+	other, _ := newFile(t)
+	rename(t, other, path)
+	if _, err := users.Authenticate(t.Context(), alice); !errors.Is(err, authn.ErrUnknownUser) {
+		t.Errorf("in another file: %v", err)
+	}
+	remove(t, path)
+	_, err := users.Authenticate(t.Context(), alice)
+	checkError(t, err, errOther)
+	if exists(path) {
+		t.Error("the gate has made a database")
+	}
+}
+
+// TestFileIsOnlyRead, in whatever mode it is kept, while another writes.
+func TestFileIsOnlyRead(t *testing.T) {
+	for _, mode := range []string{"delete", "wal"} {
+		path, db := newFile(t)
+		change(t, db, "PRAGMA journal_mode="+mode)
+		addUser(t, db, "alice", hashed(t, "secret"), nil)
+		users := usersOf(t, inFile(path))
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec("DELETE FROM xorm_user"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := users.Authenticate(t.Context(), authn.Credentials{Account: "alice", Password: "secret"}); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := users.database.db.Exec("DELETE FROM xorm_user"); err == nil || !strings.Contains(err.Error(), "readonly") {
+			t.Errorf("%s: write = %v", mode, err)
+		}
+	}
+}
+
+// TestCostIsTheHighestSoFar: what takes as long for unknown accounts.
+func TestCostIsTheHighestSoFar(t *testing.T) {
+	path, db := newFile(t)
+	users := usersOf(t, inFile(path))
+	if users.Cost() != password.DefaultCost {
+		t.Errorf("Cost() before = %d", users.Cost())
+	}
+	five, err := password.Hash("secret", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, db, "alice", five, nil)
+	addUser(t, db, "bob", hashed(t, "secret"), nil) // 4
+	for _, account := range []string{"alice", "bob"} {
+		if _, err := users.Authenticate(t.Context(), authn.Credentials{Account: account, Password: "secret"}); err != nil {
+			t.Fatal(err)
+		}
+		if users.Cost() != 5 {
+			t.Errorf("Cost() after %s = %d", account, users.Cost())
+		}
+	}
+}
+
+// TestKnownAccountIsUndecided: somebody whose password could not be compared is
+// not asked for elsewhere.
+func TestKnownAccountIsUndecided(t *testing.T) {
+	users := newUsers(t)
+	if _, err := users.Find(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if err := users.compare(ctx, hashed(t, "secret"), "secret"); err == nil || !errors.Is(authn.Undecided(err), authn.ErrUndecided) {
+		t.Errorf("compare() = %v", err)
+	}
+	_, err := users.Authenticate(t.Context(), authn.Credentials{Account: "broken", Password: "secret"})
+	if !errors.Is(err, authn.ErrUndecided) {
+		t.Errorf("malformed labels = %v", err)
+	}
+}
+
+var labelTests = []struct {
+	data string
+	want authn.Labels
+	ok   bool
+}{
+	{"", nil, true},
+	{" null ", nil, true},
+	{"{}", authn.Labels{}, true},
+	{`{"a": []}`, authn.Labels{}, true},
+	{`{"a": null}`, authn.Labels{}, true}, // as xorm writes a list that is nil
+	{`{"a": ["x*"]}`, authn.Labels{"a": {{Value: "x*", Pattern: true}}}, true},
+	{`{"a": [null]}`, nil, false},
+	{`{"a": "x"}`, nil, false},
+	{`{"a": [1]}`, nil, false},
+	{`{"": ["x"]}`, nil, false},
+	{`["a"]`, nil, false},
+	{`{"a": ["x"]`, nil, false},
+	{`{"a": ["x"]} {}`, nil, false},
+}
+
+func TestReadLabels(t *testing.T) {
+	for _, tt := range labelTests {
+		got, err := readLabels([]byte(tt.data))
+		if (err == nil) != tt.ok || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("readLabels(%s) = %v, %v; want %v", tt.data, got, err, tt.want)
+		}
+	}
+}
