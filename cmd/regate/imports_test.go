@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/idp":                 {"authsvc/authn"},
-	"authsvc/secret":              {"internal/state", "authsvc/authn"}, // authn for Secret alone
+	"authsvc/secret":              {"internal/state", "authsvc/authn"},                  // authn for Secret alone
 	"authsvc/sqldb":               {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc/mongo":               {"authsvc/authn", "authsvc/acl", "authsvc/password"},
