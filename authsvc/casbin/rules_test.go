@@ -1,0 +1,209 @@
+package casbin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/oci"
+)
+
+// The model is docker_auth's example, for names of repositories that may hold
+// wildcards, and an administrator who is a role.
+const goodModel = `[request_definition]
+r = account, type, name, service, ip, action, labels
+
+[policy_definition]
+p = account, type, name, service, ip, action, labels
+
+[role_definition]
+g = _, _
+
+[policy_effect]
+e = some(where (p.eft == allow))
+
+[matchers]
+m = g(r.account, "role:admin") || (g(r.account, p.account) && r.type == p.type && keyMatch(r.name, p.name) && \
+  r.service == p.service && ipMatch(r.ip, p.ip) && r.action == p.action && labelMatch(r.labels, p.labels))
+`
+
+const goodPolicy = `# who may do what
+p, alice, repository, web/shop, registry, 10.0.0.0/8, pull, "{""group"": [""web""]}"
+p, alice, repository, web/shop, registry, 10.0.0.0/8, push, "{""group"": [""web"", ""lead""]}"
+p, role:reader, repository, web/*, registry, 0.0.0.0/0, pull, {}
+
+g, bob, role:reader
+g, root, role:admin
+`
+
+func files(t testing.TB, model, policy string) Config {
+	t.Helper()
+	dir := t.TempDir()
+	cfg := Config{ModelPath: filepath.Join(dir, "model.conf"), PolicyPath: filepath.Join(dir, "policy.csv")}
+	for path, text := range map[string]string{cfg.ModelPath: model, cfg.PolicyPath: policy} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cfg
+}
+
+func rules(t testing.TB, model, policy string) *Rules {
+	t.Helper()
+	r, err := New(files(t, model, policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// ask is what alice of the group web asks for, from 10.1.2.3.
+func ask(change func(*acl.Ask)) acl.Ask {
+	a := acl.Ask{
+		Identity: authn.Identity{Account: "alice", Labels: authn.Labels{"group": {{Value: "web"}}}},
+		From:     netip.MustParseAddr("10.1.2.3"), Service: "registry",
+		Want: oci.Access{Type: "repository", Name: "web/shop", Actions: oci.All},
+	}
+	if change != nil {
+		change(&a)
+	}
+	return a
+}
+
+var decideTests = []struct {
+	name   string
+	change func(*acl.Ask)
+	want   oci.Actions
+}{
+	{"her label", nil, oci.Pull},
+	{"both labels", func(a *acl.Ask) {
+		a.Identity.Labels["group"] = append(a.Identity.Labels["group"], authn.Label{Value: "lead"})
+	}, oci.Pull | oci.Push},
+	{"no label", func(a *acl.Ask) { a.Identity.Labels = nil }, 0},
+	{"another name", func(a *acl.Ask) { a.Want.Name = "web/shop2" }, 0},
+	{"another network", func(a *acl.Ask) { a.From = netip.MustParseAddr("192.0.2.1") }, 0},
+	{"her network as IPv6", func(a *acl.Ask) { a.From = netip.MustParseAddr("::ffff:10.1.2.3") }, oci.Pull},
+	{"another service", func(a *acl.Ask) { a.Service = "other" }, 0},
+	{"a role", func(a *acl.Ask) { a.Identity.Account = "bob" }, oci.Pull},
+	{"everything", func(a *acl.Ask) { a.Identity.Account = "root" }, oci.All},
+	{"the catalog", func(a *acl.Ask) { a.Identity.Account, a.Want = "root", oci.CatalogAccess() }, oci.Any},
+	{"no catalog", func(a *acl.Ask) { a.Want = oci.CatalogAccess() }, 0},
+	{"nobody", func(a *acl.Ask) { a.Identity = authn.Identity{} }, 0},
+	{"no more than asked for", func(a *acl.Ask) { a.Identity.Account, a.Want.Actions = "root", oci.Pull }, oci.Pull},
+}
+
+func TestDecide(t *testing.T) {
+	r := rules(t, goodModel, goodPolicy)
+	for _, tt := range decideTests {
+		granted, decided, err := r.Decide(t.Context(), ask(tt.change))
+		if granted != tt.want || !decided || err != nil {
+			t.Errorf("%s: Decide() = %v, %v, %v; want %v", tt.name, granted, decided, err, tt.want)
+		}
+	}
+}
+
+// TestErrorsAreNoRefusals: what cannot be computed for somebody is not said to
+// be forbidden, nor left out.
+func TestErrorsAreNoRefusals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		policy string
+		change func(*acl.Ask)
+	}{
+		"a network that is none":       {"p, alice, repository, web/shop, registry, everywhere, pull, {}\n", nil},
+		"an address that nobody knows": {goodPolicy, func(a *acl.Ask) { a.From = netip.Addr{} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			granted, decided, err := rules(t, goodModel, tt.policy).Decide(t.Context(), ask(tt.change))
+			if err == nil || granted != 0 || decided {
+				t.Fatalf("Decide() = %v, %v, %v", granted, decided, err)
+			}
+			if strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "casbin_authz: panic: invalid argument: ip") {
+				t.Errorf("the error is %q", err)
+			}
+		})
+	}
+}
+
+// TestDenials: a policy of refusals refuses.
+func TestDenials(t *testing.T) {
+	model := strings.Replace(goodModel, "e = some(where (p.eft == allow))", "e = some(where (p.eft == allow)) && !some(where (p.eft == deny))", 1)
+	model = strings.Replace(model, "p = account, type, name, service, ip, action, labels", "p = account, type, name, service, ip, action, labels, eft", 1)
+	r := rules(t, model, `p, alice, repository, *, registry, 0.0.0.0/0, pull, {}, allow
+p, alice, repository, web/*, registry, 0.0.0.0/0, pull, {}, deny
+`)
+	for name, want := range map[string]oci.Actions{"other": oci.Pull, "web/shop": 0} {
+		granted, _, err := r.Decide(t.Context(), ask(func(a *acl.Ask) { a.Want.Name = name }))
+		if granted != want || err != nil {
+			t.Errorf("%s: Decide() = %v, %v", name, granted, err)
+		}
+	}
+}
+
+func TestBusy(t *testing.T) {
+	r := rules(t, goodModel, goodPolicy)
+	for range cap(r.turns) {
+		r.turns <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := r.Decide(ctx, ask(nil)); !errors.Is(err, context.Canceled) {
+		t.Errorf("Decide() = %v while others have all turns", err)
+	}
+	<-r.turns
+	if granted, _, err := r.Decide(t.Context(), ask(nil)); granted != oci.Pull || err != nil {
+		t.Errorf("Decide() = %v, %v", granted, err)
+	}
+}
+
+func TestDecideAtOnce(t *testing.T) {
+	r := rules(t, goodModel, goodPolicy)
+	var all sync.WaitGroup
+	for i := range 50 {
+		tt := decideTests[i%len(decideTests)]
+		all.Go(func() {
+			if granted, _, err := r.Decide(t.Context(), ask(tt.change)); granted != tt.want || err != nil {
+				t.Errorf("%s: Decide() = %v, %v", tt.name, granted, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestPrintsNothing: docker_auth writes everybody's labels to its output.
+func TestPrintsNothing(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	stdout, stderr := os.Stdout, os.Stderr
+	defer func() { os.Stdout, os.Stderr = stdout, stderr }()
+	os.Stdout, os.Stderr = out, out
+	_, _, err = rules(t, goodModel, goodPolicy).Decide(t.Context(), ask(nil))
+	if size, _ := out.Seek(0, 1); err != nil || size > 0 {
+		t.Errorf("%d bytes were printed, %v", size, err)
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	for _, lines := range []int{10, 1000, mostLines} {
+		var policy strings.Builder
+		for i := range lines {
+			fmt.Fprintf(&policy, "p, user%d, repository, web/shop, registry, 10.0.0.0/8, pull, {}\n", i)
+		}
+		r := rules(b, goodModel, policy.String())
+		b.Run(fmt.Sprint(lines), func(b *testing.B) {
+			for b.Loop() {
+				_, _, _ = r.Decide(b.Context(), ask(func(a *acl.Ask) { a.Want.Actions = oci.Pull }))
+			}
+		})
+	}
+}
