@@ -78,7 +78,7 @@ func (f *File) checkRoutes(bad *problem.List) {
 	used := make(map[string]bool)
 	for i, r := range f.Routes {
 		used[r.Registry] = true
-		if r.Host != "" && !f.TLS.Covers(r.Host) && !acme.MatchHost(f.publicHost(), r.Host) {
+		if r.Host != "" && !f.hasHost(r.Host) {
 			bad.Addf(indexPath("routes", i)+".host", "%s is neither one of tls.hosts nor listen.public_url's, so no request for it is let in", r.Host)
 		}
 	}
@@ -89,6 +89,17 @@ func (f *File) checkRoutes(bad *problem.List) {
 		}
 		f.checkExposed(bad, path, f.Registries[name])
 	}
+}
+
+// hasHost reports whether any of our names is for a route's host, which may
+// have a star.
+func (f *File) hasHost(host string) bool {
+	for _, name := range append([]string{f.publicHost()}, f.TLS.Hosts...) {
+		if acme.MatchHost(name, host) || acme.MatchHost(host, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkExposed finds registries that trust their network although that is the

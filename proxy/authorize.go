@@ -29,7 +29,7 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 	if !route.Pool.Checked() {
 		return oci.Grant{Unchecked: shown(r).Authorization}, req, nil
 	}
-	if req.From != "" && !g.routes.reaches(r.Host, req.From, route) {
+	if req.From != "" && g.routes.source(r.Host, req, route) == nil {
 		req = req.WithoutMount()
 	}
 	s := shown(r)

@@ -12,7 +12,8 @@ import (
 
 // An exchange is a request that may pass, and who shall answer it.
 type exchange struct {
-	req    oci.Request
+	req    oci.Request // with the names that the client uses
+	sent   oci.Request // with those that the registry has
 	route  *Route
 	grant  oci.Grant
 	ticket ticket // of the upload that it goes on with, or begins
@@ -33,7 +34,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) er
 	}
 	defer body.finish(g.limits.Linger)
 
-	if err := x.ep.Credential.Set(out, x.grant, x.req.UpstreamNeeds()); err != nil {
+	if err := x.ep.Credential.Set(out, x.grant, x.sent.UpstreamNeeds()); err != nil {
 		return unavailable(err)
 	}
 	res, err := x.ep.RoundTrip(out)

@@ -77,7 +77,7 @@ var serveTests = []struct {
 	wantBody:   `{"errors":[{"code":"UNAVAILABLE","message":"cannot check credentials now"}]}`,
 }, {
 	name:       "get by tag",
-	call:       call{path: "/v2/team/app/manifests/latest?ns=docker.io&access_token=x", auth: bearer("ann", puller)},
+	call:       call{path: "/v2/team/app/manifests/latest?service=docker.io&access_token=x", auth: bearer("ann", puller)},
 	wantStatus: 200,
 	wantBody:   "it",
 	wantSeen:   "GET /v2/team/app/manifests/latest",

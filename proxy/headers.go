@@ -47,7 +47,7 @@ func outgoing(r *http.Request, x exchange) *http.Request {
 	}
 	out := &http.Request{
 		Method:     r.Method,
-		URL:        x.ep.Target(x.req.Path(), x.req.RawQuery()),
+		URL:        x.ep.Target(x.sent.Path(), x.sent.RawQuery()),
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/regate/regate/internal/edge"
@@ -27,7 +28,7 @@ func (a *answer) publicLocation(text string) (string, error) {
 	return a.public(text, func(req oci.Request) bool {
 		switch req.Op {
 		case oci.AppendUpload, oci.GetBlob, oci.GetManifest:
-			return req.Repo == a.req.Repo
+			return req.Repo == a.sent.Repo
 		}
 		return false
 	})
@@ -41,7 +42,7 @@ func (a *answer) publicLink(text string) (string, error) {
 		return "", errForeignLink
 	}
 	target, err := a.public(target, func(req oci.Request) bool {
-		return req.Op == a.req.Op && req.Repo == a.req.Repo
+		return req.Op == a.sent.Op && req.Repo == a.sent.Repo
 	})
 	return "<" + target + `>; rel="next"`, err
 }
@@ -61,6 +62,7 @@ func (a *answer) public(text string, fit func(oci.Request) bool) (string, error)
 		}
 		path = path[i:] // what is before it is the registry's prefix, or a part of that
 		if req, ok := readLink(path, u.RawQuery); ok && fit(req) {
+			req.Repo, req.Namespace = a.req.Repo, a.req.Namespace
 			return write(edge.Origin(a.r), req, a.ticketFor(req)), nil
 		}
 	}
@@ -80,12 +82,22 @@ func readLink(path, query string) (oci.Request, bool) {
 	return oci.Request{}, false
 }
 
+// write is a link for clients. One that names a registry with ns may follow a
+// link as it is, and would mean the gate itself without it.
 func write(origin string, req oci.Request, ticket string) string {
-	text := origin + req.Path()
-	if q := strings.Trim(req.RawQuery()+"&"+ticket, "&"); q != "" {
+	text, ns := origin+req.Path(), ""
+	if req.Namespace != "" {
+		ns = url.Values{"ns": {req.Namespace}}.Encode()
+	}
+	if q := join(req.RawQuery(), ns, ticket); q != "" {
 		text += "?" + q
 	}
 	return text
+}
+
+// join makes one query of several, of which any may be empty.
+func join(queries ...string) string {
+	return strings.Join(slices.DeleteFunc(queries, func(q string) bool { return q == "" }), "&")
 }
 
 // bare is a link as far as it may be logged. Whoever knows the query of a

@@ -154,7 +154,7 @@ func FuzzPublic(f *testing.F) {
 	target, _ := url.Parse("http://10.0.0.7:5000" + uploads)
 	req, _ := oci.Parse("GET", "/v2/team/app/tags/list")
 	a := &answer{
-		exchange: exchange{req: req, route: new(Route), ep: new(upstream.Endpoint)},
+		exchange: exchange{req: req, sent: req, route: new(Route), ep: new(upstream.Endpoint)},
 		uploads:  new(Uploads),
 		r:        &http.Request{Host: "gate.example"},
 		res:      &http.Response{Request: &http.Request{URL: target}},

@@ -14,7 +14,7 @@ import (
 // share their storage and a secret, so if that one is gone the client has to
 // begin anew, with whichever is left.
 func pick(x exchange) (ep *upstream.Endpoint, done func(), err error) {
-	ep, done, err = x.route.Pool.Pick(upstream.Want{Repository: x.req.Repo, Backend: x.ticket.backend})
+	ep, done, err = x.route.Pool.Pick(upstream.Want{Repository: x.sent.Repo, Backend: x.ticket.backend})
 	switch {
 	case errors.Is(err, upstream.ErrNoBackend), errors.Is(err, upstream.ErrBackendDown):
 		return nil, nil, lostUpload(err)

@@ -2,110 +2,137 @@ package proxy
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
+	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/problem"
-	"github.com/regate/regate/proxy/upstream"
 )
 
 // A RouteConfig is an entry of routes. The first one that matches a request
 // wins. With none at all, everything goes to the only registry.
 type RouteConfig struct {
 	// Host is the name under which the client reaches the gate, without a
-	// port. Default: any.
+	// port. "*.example.com" is any that has one label more, as in certificates.
+	// Default: any.
 	Host string `yaml:"host"`
+
+	// Namespace is the registry in whose place the client asks the gate, such as
+	// docker.io: containerd and BuildKit say so in the parameter ns of a request
+	// to a mirror. A request with one that no route has is answered 404. Default:
+	// the gate itself is meant, by no ns or by one that is the Host.
+	Namespace string `yaml:"ns"`
 
 	// Repository is a pattern for names of repositories: "*" stands for
 	// anything but a slash, "**" for any number of path components, one at
 	// least. Default: any name.
 	Repository string `yaml:"repository"`
 
+	// Actions are those of pull, push and delete that take this route. Whatever
+	// concerns an upload is a push. Default: all.
+	Actions []string `yaml:"actions"`
+
 	// Registry is the key under registries of where it leads. Required. A
 	// registry that is not checked (auth: {mode: forward, check: false}) must
 	// get all that comes for its host, since it answers /v2/ itself.
 	Registry string `yaml:"registry"`
+
+	// Strip is the beginning of the name, whole path components, that the
+	// registry does not get to see: with "hub/", its library/alpine is
+	// hub/library/alpine for clients. Repository must begin with it. Default: "".
+	Strip string `yaml:"strip"`
+
+	// Add is what the registry sees before what Strip leaves of the name.
+	// Default: "".
+	Add string `yaml:"add"`
+
+	// Rename is the whole name of one repository at the registry. Repository
+	// must then be the one that clients know. Default: "", which is the same
+	// name.
+	Rename string `yaml:"rename"`
 }
 
-// ValidateRoutes returns all mistakes in routes to registries as a
-// problem.List, with paths such as "[2].registry".
-func ValidateRoutes(routes []RouteConfig, registries map[string]upstream.Config) error {
-	checked := make(map[string]bool, len(registries))
-	for name, c := range registries {
-		checked[name] = c.Checked()
-	}
-	return validate(routes, checked)
-}
-
-// validate is ValidateRoutes for registries of which only matters whether the
-// gate checks them.
-func validate(routes []RouteConfig, checked map[string]bool) error {
-	var l problem.List
-	if len(routes) == 0 && len(checked) != 1 {
-		l.Addf("", "there are %d registries; say with routes what goes where", len(checked))
-	}
-	for i, r := range routes {
-		at := "[" + strconv.Itoa(i) + "]"
-		l.Under(at, r.validate(checked))
-		if c, known := checked[r.Registry]; known && !c {
-			l.Under(at, validateUnchecked(routes, i))
-		}
-		if j := covering(routes, i); j >= 0 {
-			l.Addf(at, "can never match, because routes[%d] takes all of it", j)
-		}
-	}
-	return l.Err()
-}
-
+// validate reports the mistakes that show in the route alone.
 func (c RouteConfig) validate(checked map[string]bool) error {
 	var l problem.List
-	if strings.ContainsAny(c.Host, "/:*[] ") && strings.Count(c.Host, ":") < 2 {
+	name := strings.TrimPrefix(c.Host, "*.")
+	if strings.ContainsAny(name, "/:*[] ") && strings.Count(name, ":") < 2 || c.Host != "" && name == "" {
 		l.Addf("host", "%q is not the name of a host alone, without scheme and port", c.Host)
+	}
+	if c.Namespace != "" && !oci.ValidNamespace(c.Namespace) {
+		l.Addf("ns", "%q is not the name of a registry, such as docker.io", c.Namespace)
 	}
 	if _, err := compile(c.Repository); err != nil {
 		l.Addf("repository", "%v", err)
+	}
+	for i, text := range c.Actions {
+		if a, ok := oci.ParseAction(text); !ok || a == oci.Any {
+			l.Addf(fmt.Sprintf("actions[%d]", i), "%q is none of pull, push, delete", text)
+		}
 	}
 	if c.Registry == "" {
 		l.Addf("registry", "is missing")
 	} else if _, known := checked[c.Registry]; !known {
 		l.Addf("registry", "there is no registry %q", c.Registry)
 	}
+	l.Under("", c.validateNames())
 	return l.Err()
 }
 
-// validateUnchecked makes sure that no request for a host of routes[i] gets to
-// another registry before it: clients learn from the one that answers /v2/
-// where to get a token, and there is but one /v2/ to a host.
-func validateUnchecked(routes []RouteConfig, i int) error {
+// validateNames makes sure that the route gives valid names to whatever it
+// takes, but for their length.
+func (c RouteConfig) validateNames() error {
 	var l problem.List
-	c := routes[i]
-	if !c.all() {
-		l.Addf("repository", "registry %q is not checked (check: false), so it must get all repositories of its host", c.Registry)
+	p, err := compile(c.Repository)
+	if err != nil {
+		return nil // said before
 	}
-	for j, other := range routes[:i] {
-		apart := other.Host != "" && !strings.EqualFold(other.Host, c.Host) && (c.Host != "" || other.all())
-		if other.Registry != c.Registry && !apart {
-			l.Addf("host", "registry %q is not checked (check: false), so it must have a host of its own; routes[%d] leads requests for it elsewhere", c.Registry, j)
-			break
+	for _, f := range [...]struct{ key, value string }{{"strip", c.Strip}, {"add", c.Add}, {"rename", c.Rename}} {
+		if name := strings.TrimSuffix(f.value, "/"); f.value != "" && !oci.ValidName(name) {
+			l.Addf(f.key, "%q is not made of whole path components of a name, such as hub/", f.value)
 		}
+	}
+	switch {
+	case c.Rename != "" && (c.Strip != "" || c.Add != ""):
+		l.Addf("rename", "gives the whole name, so there is nothing to strip or add")
+	case c.Rename != "" && !p.exact():
+		l.Addf("rename", "is one name, so repository must be one, too; for several, use strip and add")
+	case strings.HasSuffix(c.Rename, "/"):
+		l.Addf("rename", "%q is a beginning of a name", c.Rename)
+	}
+	if s := parts(c.Strip); len(s) > 0 && (len(p) <= len(s) || !p[:len(s)].exact() || p[:len(s)].String() != s.String()) {
+		l.Addf("strip", "not every name that matches repository %q begins with %s/", c.Repository, s)
 	}
 	return l.Err()
 }
 
-// all reports whether the route takes every repository of its host.
-func (c RouteConfig) all() bool { return c.Repository == "" || c.Repository == "**" }
-
-// covering is the index of a route before the one at i that takes all of its
-// requests, as far as that shows at once; -1 if there is none.
-func covering(routes []RouteConfig, i int) int {
-	for j, r := range routes[:i] {
-		hosts := r.Host == "" || strings.EqualFold(r.Host, routes[i].Host)
-		names := r.all() || r.Repository == routes[i].Repository
-		if hosts && names {
-			return j
-		}
+// condition is what a valid route wants of a request.
+func (c RouteConfig) condition() condition {
+	p, _ := compile(c.Repository)
+	takes := oci.Actions(0)
+	for _, text := range c.Actions {
+		a, _ := oci.ParseAction(text)
+		takes |= a
 	}
-	return -1
+	if takes == 0 {
+		takes = oci.All
+	}
+	return condition{strings.ToLower(c.Host), strings.ToLower(c.Namespace), p, takes}
+}
+
+// rename is what a valid route makes of a name.
+func (c RouteConfig) rename() rename {
+	if c.Rename != "" {
+		return newRename(c.Repository, c.Rename)
+	}
+	return newRename(beginning(c.Strip), beginning(c.Add))
+}
+
+// beginning has a slash at the end if it is not empty.
+func beginning(s string) string {
+	if s == "" || strings.HasSuffix(s, "/") {
+		return s
+	}
+	return s + "/"
 }
 
 // errPattern says what a pattern may hold.

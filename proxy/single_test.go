@@ -29,7 +29,7 @@ var doubledTests = []struct {
 	{"first storage empty", "GET " + blobs + someDigest, 307, "Location", []string{"", "https://evil.example/"}, 502},
 	{"two pages", "GET /v2/team/app/tags/list", 200, "Link", []string{goodPage, `<https://evil.example/>; rel="next"`}, 502},
 	{"first page empty", "GET /v2/team/app/tags/list", 200, "Link", []string{"", `<https://evil.example/>; rel="next"`}, 502},
-	{"empty page", "GET /v2/team/app/tags/list", 200, "Link", []string{""}, 200},
+	{"empty page", "GET /v2/team/app/referrers/" + someDigest, 200, "Link", []string{""}, 200},
 	{"two types", "GET /v2/team/app/manifests/x", 200, "Content-Type", []string{ociManifest, "text/html"}, 502},
 	{"two types of an error", "GET /v2/team/app/manifests/x", 404, "Content-Type", []string{"application/json", "text/html"}, 502},
 	{"two tags of an entity", "GET " + blobs + someDigest, 200, "Etag", []string{`"x"`, `"y"`}, 502},

@@ -75,6 +75,12 @@ func validUpload(s string) bool {
 	return s != "" && len(s) <= maxUpload && only(s, func(c byte) bool { return isWord(c) && c != '_' || c == '-' })
 }
 
+// ValidNamespace reports whether s can be the host of a registry, with a port
+// or without, as clients write it into a reference: docker.io, [::1]:5000.
+func ValidNamespace(s string) bool {
+	return s != "" && len(s) <= maxName && only(s, func(c byte) bool { return isWord(c) || strings.IndexByte(".-:[]", c) >= 0 })
+}
+
 func only(s string, ok func(byte) bool) bool {
 	for i := range len(s) {
 		if !ok(s[i]) {

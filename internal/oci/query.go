@@ -3,6 +3,7 @@ package oci
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,6 +20,8 @@ const TicketKey = "rg"
 // query or in a form body (protocol.md 3.4). A gate that read another one than
 // the registry would mount from a repository that nobody authorised, so broken
 // and doubled keys are refused; bodies that are forms are refused by the proxy.
+// A namespace alone may come twice, as long as it is the same one: clients add
+// theirs to links that have it already.
 func (r *Request) parseQuery(raw string) error {
 	if raw == "" {
 		return nil
@@ -33,8 +36,13 @@ func (r *Request) parseQuery(raw string) error {
 	keep := operations[r.Op].query
 	r.query = make(url.Values, len(keep))
 	for key, values := range all {
-		if len(values) > 1 {
+		if len(values) > 1 && (key != namespace || len(slices.Compact(values)) > 1) {
 			return Errorf(BadRequest, "query parameter %s is given twice", quoted(key))
+		}
+		if key == namespace {
+			if err := r.takeNamespace(values[0]); err != nil {
+				return err
+			}
 		}
 		if !slices.Contains(keep, key) {
 			continue
@@ -47,6 +55,19 @@ func (r *Request) parseQuery(raw string) error {
 	r.takeMount()
 	r.Ticket = r.query.Get(TicketKey)
 	r.query.Del(TicketKey)
+	return nil
+}
+
+// namespace is the registry that a client means by the name, when it asks
+// another one for it (distribution-spec, "Registry Proxying"). Any request may
+// have it. It decides the route, and never goes upstream.
+const namespace = "ns"
+
+func (r *Request) takeNamespace(value string) error {
+	if value != "" && !ValidNamespace(value) {
+		return Errorf(BadRequest, "ns is not the name of a registry")
+	}
+	r.Namespace = strings.ToLower(value)
 	return nil
 }
 
@@ -73,6 +94,10 @@ func validParam(key, value string) error {
 	case "mount", "digest":
 		if !ValidDigest(value) {
 			return Errorf(InvalidDigest, "%s is no valid digest", key)
+		}
+	case "n":
+		if n, err := strconv.Atoi(value); err != nil || n < 0 {
+			return Errorf(InvalidPage, "n is no number of entries")
 		}
 	case "last":
 		if !ValidName(value) && !ValidTag(value) {

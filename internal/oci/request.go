@@ -3,6 +3,7 @@ package oci
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,10 @@ type Request struct {
 	// From and Mount are the source of a cross-repository mount, both or
 	// neither: a mount without its source is an ordinary upload.
 	From, Mount string
+
+	// Namespace is the registry in whose place the client asks the gate, in
+	// lower case: docker.io. It is "" if the client names none.
+	Namespace string
 
 	// Ticket is the parameter TicketKey of an upload's URL, as it came. The gate
 	// has put it there, and no registry gets to see it.
@@ -160,6 +165,35 @@ func (r Request) WithoutMount() Request {
 	return r
 }
 
+// Renamed is the request for the repository called repo, and with a mount from
+// the one called from. Its error is an InvalidName: a name can be good here and
+// too long there.
+func (r Request) Renamed(repo, from string) (Request, error) {
+	for _, name := range [...]string{repo, from} {
+		if len(name) > maxName {
+			return Request{}, Errorf(InvalidName, "the name is too long for the registry: it has %d characters there, and may have %d", len(name), maxName)
+		}
+	}
+	if !ValidName(repo) || from == "" != (r.From == "") || from != "" && !ValidName(from) {
+		return Request{}, Errorf(InvalidName, "invalid repository name")
+	}
+	r.Repo, r.From = repo, from
+	return r, nil
+}
+
+// Action is what the request comes to, for whoever sends pushes elsewhere than
+// pulls. Everything about an upload is a Push.
+func (r Request) Action() Actions {
+	needs := operations[r.Op].needs
+	switch {
+	case needs&Push != 0:
+		return Push
+	case needs&Delete != 0:
+		return Delete
+	}
+	return Pull
+}
+
 // Path is the path of the request, built from its parts alone. It holds no
 // character that needs escaping.
 func (r Request) Path() string {
@@ -191,6 +225,19 @@ func (r Request) RawQuery() string {
 		q[k] = v
 	}
 	return q.Encode()
+}
+
+// Param is a parameter of the query that goes upstream; "" if it is not there.
+func (r Request) Param(key string) string { return r.query.Get(key) }
+
+// After is the request for the next page of a listing: what follows last, and
+// at most n of it. A negative n leaves that to whoever answers.
+func (r Request) After(last string, n int) Request {
+	r.query = url.Values{"last": {last}}
+	if n >= 0 {
+		r.query.Set("n", strconv.Itoa(n))
+	}
+	return r
 }
 
 // ReadOnly reports whether the request changes nothing, so that it may be
