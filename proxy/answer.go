@@ -9,31 +9,54 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/regate/regate/internal/oci"
 )
 
 // An answer is the reply of a registry on its way to the client.
 type answer struct {
-	exchange
+	*relay
 	uploads *Uploads
-	w       http.ResponseWriter
-	r       *http.Request
 	res     *http.Response
 
 	watch   *watch      // over reading from the registry and writing to the client
 	sending atomic.Bool // the header is under way, so there is no other answer any more
+	reading atomic.Bool // from the registry, after that
+
+	held    func() // gives back where all of the body is; nil if it is nowhere
+	rest    span   // what is still to come, if another endpoint may have to send it
+	resumes int
 }
 
-// guard has abort called if there is no progress for the time idle.
-func (a *answer) guard(idle time.Duration, abort context.CancelCauseFunc) {
-	a.watch = newWatch(idle, func() {
-		abort(errStalled)     // first, as the deadline ends a stream of HTTP/2 without saying why
-		if a.sending.Load() { // the client may be the one that waits
+// guard ends the attempt if there is no progress, and what is being written to
+// the client. It may be called again when another endpoint goes on.
+func (a *answer) guard() {
+	abort := a.cancel
+	a.watch = newWatch(a.gate.limits.Idle, func() {
+		abort(errStalled)                          // first, as the deadline ends a stream of HTTP/2 without saying why
+		if a.sending.Load() && !a.reading.Load() { // the client may be the one that waits
 			_ = http.NewResponseController(a.w).SetWriteDeadline(past)
 		}
 	})
+	a.gate.limits.bound(a.watch, a.grant)
+}
+
+// release ends what the answer has of the registry.
+func (a *answer) release() {
+	a.watch.close()
+	_ = a.res.Body.Close()
+}
+
+// close ends the answer, if there is one.
+func (a *answer) close() {
+	if a == nil {
+		return
+	}
+	a.release()
+	if a.held != nil {
+		a.held()
+		a.held = nil
+	}
 }
 
 // maxWhole is the largest body that is read before it is sent on.
@@ -61,8 +84,6 @@ func (a *answer) prepare() error {
 		a.reword()
 	case status >= 400 || !a.req.ReadOnly():
 		return a.readWhole()
-	case status == http.StatusOK && a.req.Op == oci.ListTags:
-		return a.prepareTags()
 	}
 	return nil
 }
@@ -107,9 +128,6 @@ func (a *answer) rewriteLinks() error {
 			return fmt.Errorf("location %q: %w", bare(text), err)
 		}
 		h["Location"] = []string{public}
-	}
-	for i, text := range h["Warning"] { // for people (RFC 7234 5.5)
-		h["Warning"][i] = a.translation().text(text)
 	}
 	if text := h.Get("Link"); text != "" {
 		public, err := a.publicLink(text)
@@ -172,34 +190,20 @@ func (a *answer) readWhole() error {
 		return oci.Errorf(oci.BadGateway, "bad answer of the registry").Because(errors.New("the body is larger than 4 MiB"))
 	}
 	if a.r.Method != http.MethodHead && len(text) > 0 {
-		a.setWhole(text)
+		a.setBody(text)
 	}
 	return nil
-}
-
-// setWhole replaces the body by text, with the names that the client uses. A
-// body in which they cannot be told is left out: nobody reads that of an answer
-// that is no error.
-func (a *answer) setWhole(text []byte) {
-	names := a.translation()
-	if len(names) == 0 {
-		a.setBody(text)
-		return
-	}
-	out, ok := names.json(text)
-	switch {
-	case ok && isJSON(a.res.Header):
-		a.setBody(out)
-	case a.res.StatusCode >= 400:
-		a.reword()
-	default:
-		a.dropBody()
-	}
 }
 
 func (a *answer) dropBody() {
 	a.setBody(nil)
 	a.res.Header.Del("Content-Type")
+}
+
+// pretend replaces the status, and drops the body.
+func (a *answer) pretend(status int) {
+	a.res.StatusCode, a.res.Status = status, http.StatusText(status)
+	a.dropBody()
 }
 
 // setBody replaces the body. Whoever closes the old one need not know.
@@ -214,7 +218,7 @@ func (a *answer) setBody(text []byte) {
 
 // why adds to an error of the registry's body what ended it, if that was us.
 func (a *answer) why(err error) error {
-	if cause := context.Cause(a.res.Request.Context()); cause != nil {
+	if cause := context.Cause(a.res.Request.Context()); cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err

@@ -6,73 +6,145 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/proxy/upstream"
 )
 
 // An exchange is a request that may pass, and who shall answer it.
 type exchange struct {
-	req    oci.Request // with the names that the client uses
-	sent   oci.Request // with those that the registry has
+	req    oci.Request
 	route  *Route
 	grant  oci.Grant
 	ticket ticket // of the upload that it goes on with, or begins
 	ep     *upstream.Endpoint
+	done   func() // counts the request out at ep
+}
+
+// A relay takes one request to its endpoint, and to another where that one
+// fails and the request may be sent again.
+type relay struct {
+	exchange
+	gate *Gateway
+	w    http.ResponseWriter
+	r    *http.Request
+
+	body   *inbound                // nil if there is none
+	whole  *manifest               // the body, if it has been read before it is sent
+	cancel context.CancelCauseFunc // ends the attempt that is under way
+
+	failed   []*upstream.Endpoint
+	doubtful bool // one of them may have done what it was asked
 }
 
 // forward sends the request to its endpoint, and the answer to the client.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, x exchange) error {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	out := outgoing(r, x).WithContext(ctx)
-	body := g.attach(out, w, r, cancel)
-	if body != nil {
-		g.limits.bound(body.watch, x.grant)
-	}
-	if x.req.Op == oci.PutManifest {
-		body.limit(maxManifest)
-	}
-	defer body.finish(g.limits.Linger)
-
-	if err := x.ep.Credential.Set(out, x.grant, x.sent.UpstreamNeeds()); err != nil {
-		return unavailable(err)
-	}
-	res, err := x.ep.RoundTrip(out)
-	if err != nil {
-		return unreachable(ctx, body, err)
-	}
-	defer res.Body.Close()
-
-	a := &answer{exchange: x, uploads: &g.uploads, w: w, r: r, res: res}
-	a.guard(g.limits.Idle, cancel)
-	g.limits.bound(a.watch, x.grant)
-	defer a.watch.close()
-	if err := a.prepare(); err != nil {
+	f := &relay{exchange: x, gate: g, w: w, r: r, cancel: func(error) {}}
+	defer f.close()
+	if err := f.takeBody(); err != nil {
 		return err
 	}
-	body.finish(g.limits.Linger) // before the server looks for the rest of it
+	a, err := f.ask()
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	f.body.finish(g.limits.Linger) // before the server looks for the rest of it
 	return a.send()
 }
 
-// attach gives out the body of r, if there is one. Which methods have one is
-// for parse to say.
-func (g *Gateway) attach(out *http.Request, w http.ResponseWriter, r *http.Request, abort context.CancelCauseFunc) *inbound {
-	if r.ContentLength == 0 || !hasBody(r.Method) {
+// close ends what is left of the request.
+func (f *relay) close() {
+	f.body.finish(f.gate.limits.Linger)
+	f.whole.free()
+	f.cancel(nil)
+	f.done()
+}
+
+// takeBody takes the body of the request, if there is one. Which methods have
+// one is for parse to say.
+func (f *relay) takeBody() error {
+	if f.r.ContentLength == 0 || !hasBody(f.r.Method) {
 		return nil
 	}
-	b := newInbound(w, r, g.limits.Idle, abort)
-	out.Body, out.ContentLength = b, r.ContentLength
-	return b
+	f.body = newInbound(f.w, f.r, f.gate.limits.Idle)
+	f.gate.limits.bound(f.body.watch, f.grant)
+	if f.req.Op != oci.PutManifest {
+		return nil
+	}
+	f.body.limit(maxManifest)
+	if !f.route.Pool.Several() || !f.gate.manifests.reserve(f.r.ContentLength) {
+		return nil
+	}
+	whole, err := f.gate.manifests.read(f.body, f.r.ContentLength)
+	f.whole = whole
+	return err
+}
+
+// attempt sends the request to its endpoint, and reads as much of the answer as
+// it takes to know what the client is to see.
+func (f *relay) attempt() (*answer, error) {
+	edge.RecordFrom(f.r.Context()).Upstream = f.ep.Name
+	ctx := f.begin()
+	out := outgoing(f.r, f.exchange).WithContext(ctx)
+	f.attach(out)
+	if err := f.ep.Credential.Set(out, f.grant, f.req.UpstreamNeeds()); err != nil {
+		return nil, unavailable(err)
+	}
+	res, err := f.ep.RoundTrip(out)
+	if err != nil {
+		return nil, f.unreachable(ctx, err)
+	}
+	a := f.answer(res)
+	if err = a.prepare(); err == nil {
+		err = a.hold()
+	}
+	if err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// begin ends the attempt before, and returns the context of the next.
+func (f *relay) begin() context.Context {
+	f.cancel(nil)
+	ctx, cancel := context.WithCancelCause(f.r.Context())
+	f.cancel = cancel
+	f.body.abortWith(cancel)
+	return ctx
+}
+
+// attach gives out the body.
+func (f *relay) attach(out *http.Request) {
+	switch {
+	case f.whole != nil:
+		out.Body, out.ContentLength = f.whole.reader(f.gate.limits.Idle, f.cancel), int64(len(f.whole.text))
+		delete(out.Header, "Expect") // it is there already
+	case f.body != nil:
+		out.Body, out.ContentLength = f.body, f.r.ContentLength
+	}
+}
+
+// answer watches over the reply of the endpoint.
+func (f *relay) answer(res *http.Response) *answer {
+	a := &answer{relay: f, uploads: &f.gate.uploads, res: res}
+	a.guard()
+	return a
 }
 
 // unreachable is the error of a request that got no answer. That may be the
 // client's fault: then its body says so.
-func unreachable(ctx context.Context, body *inbound, err error) error {
-	if fault := body.failure(); fault != nil {
+func (f *relay) unreachable(ctx context.Context, err error) error {
+	if fault := f.body.failure(); fault != nil {
 		return fault
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
+	return unreachable(err)
+}
+
+func unreachable(err error) error {
 	return oci.Errorf(oci.Unreachable, "registry unreachable").Because(err)
 }

@@ -33,30 +33,60 @@ var past = time.Unix(1, 0)
 type inbound struct {
 	body    io.Reader
 	control *http.ResponseController
-	abort   context.CancelCauseFunc // ends the request to the registry
 	watch   *watch
 	most    int64 // bytes that may come
 	length  int64 // bytes that will come; negative if nobody knows
 
-	mu      sync.Mutex // guards what follows
-	waiting bool       // for the client, rather than for the registry
-	ended   bool       // everything has been read, or an error
-	over    bool       // nobody wants any more of it
-	err     error      // why reading ended, but for io.EOF
+	mu      sync.Mutex              // guards what follows
+	abort   context.CancelCauseFunc // ends the attempt to send it to a registry
+	begun   bool                    // somebody has tried to read
+	waiting bool                    // for the client, rather than for the registry
+	ended   bool                    // everything has been read, or an error
+	over    bool                    // nobody wants any more of it
+	err     error                   // why reading ended, but for io.EOF
 }
 
-// newInbound wraps the body of r. Abort is called if there is no progress for
-// the time idle.
-func newInbound(w http.ResponseWriter, r *http.Request, idle time.Duration, abort context.CancelCauseFunc) *inbound {
+// newInbound wraps the body of r. It ends if there is no progress for the time
+// idle.
+func newInbound(w http.ResponseWriter, r *http.Request, idle time.Duration) *inbound {
 	b := &inbound{
 		body:    r.Body,
 		control: http.NewResponseController(w),
-		abort:   abort,
+		abort:   func(error) {},
 		most:    math.MaxInt64,
 		length:  r.ContentLength,
 	}
 	b.watch = newWatch(idle, b.stalled)
 	return b
+}
+
+// abortWith says how to end the attempt that is under way, if there is a body.
+func (b *inbound) abortWith(abort context.CancelCauseFunc) {
+	if b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.abort = abort
+	}
+}
+
+// hasBegun reports whether anything of the body may be gone.
+func (b *inbound) hasBegun() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.begun
+}
+
+// complete reports whether all of the body has been read.
+func (b *inbound) complete() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended && b.err == nil
 }
 
 // limit lets no more than the given number of bytes through; a request
@@ -112,6 +142,7 @@ func (b *inbound) read(p []byte) (int, error) {
 func (b *inbound) begin() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.begun = true
 	switch {
 	case b.err != nil:
 		return b.err
@@ -152,9 +183,12 @@ func (b *inbound) WriteTo(w io.Writer) (int64, error) {
 }
 
 // Close is for the transport, which calls it when it has read and written all,
-// or will do so no more. From then on, the endpoint's time-out counts.
+// or will do so no more. From then on, the endpoint's time-out counts. A body
+// that nobody has begun to read may still go to another endpoint.
 func (b *inbound) Close() error {
-	b.watch.close()
+	if b.hasBegun() {
+		b.watch.close()
+	}
 	return nil
 }
 

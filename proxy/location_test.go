@@ -154,10 +154,12 @@ func FuzzPublic(f *testing.F) {
 	target, _ := url.Parse("http://10.0.0.7:5000" + uploads)
 	req, _ := oci.Parse("GET", "/v2/team/app/tags/list")
 	a := &answer{
-		exchange: exchange{req: req, sent: req, route: new(Route), ep: new(upstream.Endpoint)},
-		uploads:  new(Uploads),
-		r:        &http.Request{Host: "gate.example"},
-		res:      &http.Response{Request: &http.Request{URL: target}},
+		relay: &relay{
+			exchange: exchange{req: req, route: new(Route), ep: new(upstream.Endpoint)},
+			r:        &http.Request{Host: "gate.example"},
+		},
+		uploads: new(Uploads),
+		res:     &http.Response{Request: &http.Request{URL: target}},
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if got, err := a.publicLocation(text); err == nil {

@@ -37,6 +37,7 @@ func (a *answer) send() error {
 	if a.res.StatusCode >= 300 && a.res.StatusCode != http.StatusNotModified {
 		h["Cache-Control"] = noStore
 	}
+	a.rest = a.span()
 	a.sending.Store(true)
 	a.w.WriteHeader(a.res.StatusCode)
 	if a.r.Method == http.MethodHead {
@@ -69,19 +70,20 @@ func (a *answer) copy() error {
 			return a.clientFailed(err)
 		}
 	}
-	for {
-		a.watch.on()
-		n, readErr := a.res.Body.Read(*buf)
+	for over := false; !over; {
+		n, err := a.read(*buf)
 		if n > 0 {
+			client.watch = a.watch // it is another one after a break
 			if err := client.write((*buf)[:n]); err != nil {
 				return a.clientFailed(err)
 			}
+			a.rest.next += int64(n)
 		}
-		if readErr == io.EOF {
-			break
+		if over = err == io.EOF; err == nil || over {
+			continue
 		}
-		if readErr != nil {
-			return oci.Errorf(oci.Unreachable, "registry broke off").Because(a.why(readErr))
+		if err := a.resume(a.why(err)); err != nil {
+			return oci.Errorf(oci.Unreachable, "registry broke off").Because(err)
 		}
 	}
 	a.watch.on()
@@ -92,6 +94,19 @@ func (a *answer) copy() error {
 		return a.clientFailed(errStalled)
 	}
 	return nil
+}
+
+// read reads from the registry. What has come after the watch has ended it is
+// not written: nothing would watch that.
+func (a *answer) read(p []byte) (n int, err error) {
+	a.reading.Store(true)
+	a.watch.on()
+	n, err = a.res.Body.Read(p)
+	a.reading.Store(false)
+	if fired, _ := a.watch.fired(); fired {
+		return 0, errStalled
+	}
+	return n, err
 }
 
 func (a *answer) clientFailed(err error) error {

@@ -16,8 +16,9 @@ type watch struct {
 
 	floor *floor // nil if any progress will do
 
-	mu   sync.Mutex // guards over
-	over bool
+	mu      sync.Mutex // guards what follows
+	over    bool
+	starved bool // it was the floor that ended it
 }
 
 // newWatch returns a watch that is off. end runs on a goroutine of its own,
@@ -31,7 +32,7 @@ func newWatch(limit time.Duration, end func()) *watch {
 
 // atLeast has the watch call end, too, if fewer bytes pass in any span.
 func (w *watch) atLeast(bytes int64, span time.Duration) {
-	f := &floor{least: bytes, span: span, end: w.fire}
+	f := &floor{least: bytes, span: span, end: w.starve}
 	w.floor = f
 	f.timer = time.AfterFunc(time.Hour, f.look)
 	f.timer.Reset(span) // it is there when look wants it
@@ -54,6 +55,21 @@ func (w *watch) fire() {
 		w.over = true
 		w.end()
 	}
+}
+
+func (w *watch) starve() {
+	w.mu.Lock()
+	w.starved = !w.over
+	w.mu.Unlock()
+	w.fire()
+}
+
+// fired reports whether the watch has called end, and slow whether it has done
+// so because of too few bytes.
+func (w *watch) fired() (over, slow bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.over, w.starved
 }
 
 // close turns the watch off for good, and reports whether it has called end.

@@ -114,7 +114,8 @@ func TestInbound(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var cause error
 				r := &http.Request{Body: io.NopCloser(&tt.body), ContentLength: -1}
-				b := newInbound(discard{}, r, time.Minute, func(err error) { cause = err })
+				b := newInbound(discard{}, r, time.Minute)
+				b.abortWith(func(err error) { cause = err })
 				to := &sink{pause: tt.sink}
 				n, err := b.WriteTo(to)
 				synctest.Wait()
@@ -161,7 +162,8 @@ func TestStrangerMayBeSlow(t *testing.T) {
 	t.Run("push", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := &http.Request{Body: io.NopCloser(&line{rate: 2 << 10, left: 256 << 10}), ContentLength: -1}
-			b := newInbound(discard{}, r, time.Minute, func(err error) { t.Errorf("ended with %v", err) })
+			b := newInbound(discard{}, r, time.Minute)
+			b.abortWith(func(err error) { t.Errorf("ended with %v", err) })
 			limits.bound(b.watch, stranger)
 			if n, err := b.WriteTo(&sink{}); n != 256<<10 || err != nil {
 				t.Errorf("wrote %d bytes, %v", n, err)
@@ -224,8 +226,9 @@ func TestStallIsTheCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, abort := context.WithCancelCause(t.Context())
 		w := &waiter{ctx: ctx}
-		a := &answer{w: w}
-		a.guard(time.Minute, abort)
+		a := &answer{relay: &relay{gate: &Gateway{limits: Limits{}.withDefaults()}, w: w, cancel: abort}, res: &http.Response{}}
+		a.grant.Subject = "ann"
+		a.guard()
 		a.sending.Store(true)
 		a.watch.on()
 		<-ctx.Done()

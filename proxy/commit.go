@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy/upstream"
+)
+
+// confirmTime bounds the question whether a blob is there.
+const confirmTime = 10 * time.Second
+
+// confirm is for the end of an upload that got no answer. It cannot be sent
+// again, since the registry forgets an upload that is complete; but if the blob
+// is there, the upload is (protocol.md 4.6). Otherwise nothing is known but err.
+func (f *relay) confirm(err error) (*answer, error) {
+	blob, ok := f.committed()
+	if !ok || !f.body.complete() || errors.Is(err, upstream.ErrConnect) || f.r.Context().Err() != nil {
+		return nil, f.lost(err)
+	}
+	for _, not := range [...][]*upstream.Endpoint{{f.ep}, nil} { // that one may hang
+		if res := f.look(blob, not); res != nil {
+			a := f.answer(res)
+			if failed := a.prepare(); failed != nil {
+				a.close()
+				return nil, failed
+			}
+			return a, nil
+		}
+	}
+	return nil, f.lost(err)
+}
+
+// committed is the blob that the upload was to become, as the registry calls it.
+func (f *relay) committed() (blob oci.Request, ok bool) {
+	query, err := url.ParseQuery(f.req.RawQuery())
+	if err != nil {
+		return blob, false
+	}
+	blob, err = oci.Parse(http.MethodHead, "/v2/"+f.req.Repo+"/blobs/"+query.Get("digest"))
+	return blob, err == nil
+}
+
+// look asks an endpoint for the blob, and returns the answer that its upload
+// would have got; nil if it is not there.
+func (f *relay) look(blob oci.Request, not []*upstream.Endpoint) *http.Response {
+	ep, done, err := f.route.Pool.Pick(upstream.Want{Repository: blob.Repo, Not: not})
+	if err != nil {
+		return nil
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(f.r.Context(), confirmTime)
+	defer cancel()
+	x := f.exchange
+	x.req, x.ep = blob, ep
+	out := outgoing(f.r, x).WithContext(ctx)
+	out.Method = http.MethodHead
+	for _, name := range [...]string{"Content-Range", "Content-Type", "Expect", "If-None-Match", "If-Range", "Range"} {
+		delete(out.Header, name)
+	}
+	if ep.Credential.Set(out, f.grant, blob.UpstreamNeeds()) != nil || !f.route.Pool.Again(upstream.NoAnswer) {
+		return nil
+	}
+	res, err := ep.RoundTrip(out)
+	if err != nil {
+		return nil
+	}
+	_ = res.Body.Close()
+	digest := res.Header.Get("Docker-Content-Digest")
+	if res.StatusCode != http.StatusOK || digest != "" && digest != blob.Digest {
+		return nil
+	}
+	return created(res.Request, blob)
+}
+
+// created is how distribution answers the end of an upload.
+func created(out *http.Request, blob oci.Request) *http.Response {
+	return &http.Response{
+		Status: "201 Created", StatusCode: http.StatusCreated,
+		Header: http.Header{
+			"Content-Length":        {"0"},
+			"Docker-Content-Digest": {blob.Digest},
+			"Location":              {blob.Path()},
+		},
+		Body:    http.NoBody,
+		Request: out,
+	}
+}
