@@ -7,6 +7,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/idp"
+	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/problem"
 )
@@ -35,13 +36,17 @@ type Config struct {
 	// LDAPAuth are directories that are asked about accounts which nobody before
 	// knows.
 	LDAPAuth ldap.Configs `yaml:"ldap_auth"`
+	// XormAuth is a database with accounts that nobody before knows.
+	XormAuth *sqldb.UsersConfig `yaml:"xorm_auth"`
 	// ClientCertificates are the accounts of those who show a certificate below
 	// one of tls.client_ca, and no password or token.
 	ClientCertificates cert.Config `yaml:"client_certificates"`
 	// ACL are the rules; the first that matches decides, and without one
 	// nothing is granted.
 	ACL acl.Config `yaml:"acl"`
-	// ExtAuthz is a program or a hook that is asked when no rule of ACL matches.
+	// ACLXorm is a database with more rules, which follow those of ACL.
+	ACLXorm *sqldb.RulesConfig `yaml:"acl_xorm"`
+	// ExtAuthz is a program or a hook that is asked when no rule matches.
 	ExtAuthz *ext.RulesConfig `yaml:"ext_authz"`
 }
 
@@ -55,8 +60,14 @@ func (c Config) Validate() error {
 	}
 	c.checkProviders(&l)
 	l.Under("ldap_auth", c.LDAPAuth.Validate())
+	if c.XormAuth != nil {
+		l.Under("xorm_auth", c.XormAuth.Validate())
+	}
 	l.Under("client_certificates", c.ClientCertificates.Validate())
 	l.Under("acl", c.ACL.Validate())
+	if c.ACLXorm != nil {
+		l.Under("acl_xorm", c.ACLXorm.Validate())
+	}
 	if c.ExtAuthz != nil {
 		l.Under("ext_authz", c.ExtAuthz.Validate())
 	}
@@ -83,8 +94,8 @@ func (c Config) HasPages() bool {
 
 // KnowsAnybody reports whether there is a place where accounts could be.
 func (c Config) KnowsAnybody() bool {
-	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || len(c.ClientCertificates) > 0 || c.HasPages()
+	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || c.XormAuth != nil || len(c.ClientCertificates) > 0 || c.HasPages()
 }
 
 // GrantsAnything reports whether there is a place where rules could be.
-func (c Config) GrantsAnything() bool { return len(c.ACL) > 0 || c.ExtAuthz != nil }
+func (c Config) GrantsAnything() bool { return len(c.ACL) > 0 || c.ACLXorm != nil || c.ExtAuthz != nil }

@@ -40,10 +40,8 @@ var hints = []hint{
 	{"gcs_token_db", "revalidate_after", ownLogins},
 	{"redis_token_db", "revalidate_after", ownLogins},
 	{"mongo_auth", "acl", notYet},
-	{"xorm_auth", "acl", notYet},
 	{"plugin_authn", "acl", notYet},
 	{"acl_mongo", "acl", notYet},
-	{"acl_xorm", "acl", notYet},
 	{"plugin_authz", "acl", notYet},
 	{"casbin_authz", "acl", notYet},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/connlimit"
@@ -30,6 +31,9 @@ type generation struct {
 	users authn.Chain
 	rules acl.Chain
 
+	databases sqldb.Databases
+	followed  map[string]*acl.Follower // rules that are read again and again, by their keys
+
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
 
@@ -39,9 +43,13 @@ type generation struct {
 }
 
 // build makes the generation of file. Nothing has changed when it fails.
-func (p *process) build(ctx context.Context, file *configs.File) (*generation, error) {
+func (p *process) build(ctx context.Context, file *configs.File) (_ *generation, err error) {
 	g := &generation{file: file, certs: p.certs, stop: func() {}}
-	var err error
+	defer func() {
+		if err != nil {
+			_ = g.databases.Close() // which nobody has asked
+		}
+	}()
 	if g.commit, err = p.certs.Prepare(ctx, file.TLS); err != nil {
 		return nil, file.Explain("tls", err)
 	}
@@ -131,13 +139,16 @@ func minter(issuer *token.Issuer) func(iss, service, subject string, access []oc
 	}
 }
 
-// run starts the probes of the pools, which end with the generation, and with
-// the process.
+// run starts the probes of the pools, and the reading of rules. Both end with
+// the generation, and with the process.
 func (g *generation) run(p *process) {
 	ctx, stop := context.WithCancel(p.work)
 	g.stop = stop
 	for _, pool := range g.pools {
 		p.start(func() { pool.Run(ctx) })
+	}
+	for _, rules := range g.followed {
+		p.start(func() { rules.Run(ctx) })
 	}
 }
 
@@ -153,6 +164,7 @@ func (g *generation) close() {
 	for _, rules := range g.rules {
 		hangUp(rules)
 	}
+	hangUp(&g.databases)
 }
 
 // hangUp ends the connections of those that have some.

@@ -12,6 +12,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/password"
+	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/cache"
 )
@@ -19,28 +20,40 @@ import (
 // A chainMaker makes the chain of authenticators of one configuration.
 type chainMaker struct {
 	*process
-	file  *configs.File
-	chain authn.Chain
-	cost  int // highest of all hashes
+	file      *configs.File
+	databases *sqldb.Databases
+	chain     authn.Chain
+	cost      int                       // highest of all hashes that are known
+	learning  []interface{ Cost() int } // who sees hashes as they are asked for
+}
+
+// highest is the cost of a comparison for nobody.
+func (m *chainMaker) highest() int {
+	cost := m.cost
+	for _, users := range m.learning {
+		cost = max(cost, users.Cost())
+	}
+	return cost
 }
 
 // login makes what logs people in. To add an authenticator is to add a line
 // here, where docker_auth has it: that is the order that people rely on. The
 // htpasswd file is an appendix to users.
 func (p *process) login(g *generation) (*authsvc.Login, error) {
-	m := &chainMaker{process: p, file: g.file}
+	m := &chainMaker{process: p, file: g.file, databases: &g.databases}
 	for _, add := range []func(authsvc.Config) error{
 		m.addUsers,
 		m.addHtpasswd,
 		m.addExt,
 		m.addLDAP,
+		m.addXorm,
 	} {
 		if err := add(g.file.Auth); err != nil {
 			return nil, err
 		}
 	}
 	g.users = m.chain
-	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.cost, secret) }
+	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.highest(), secret) }
 	return authsvc.NewLogin(g.users, g.known, decoy), nil
 }
 
@@ -99,6 +112,18 @@ func (m *chainMaker) addLDAP(c authsvc.Config) error {
 	return nil
 }
 
+func (m *chainMaker) addXorm(c authsvc.Config) error {
+	if c.XormAuth == nil {
+		return nil
+	}
+	users, err := sqldb.NewUsers(*c.XormAuth, m.databases, m.passwords)
+	if err != nil {
+		return m.file.Explain("auth.xorm_auth", err)
+	}
+	m.chain, m.learning = append(m.chain, users), append(m.learning, users)
+	return nil
+}
+
 // knownLogins is the live generation's cache of good passwords if the accounts
 // are the same, and a new one if not. A reload would otherwise have everybody
 // compared anew at once.
@@ -113,5 +138,11 @@ func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity
 func sameAccounts(was, is *configs.File) bool {
 	a, b := was.Auth, is.Auth
 	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) && reflect.DeepEqual(a.LDAPAuth, b.LDAPAuth) &&
-		a.HtpasswdFile == b.HtpasswdFile && was.Seen()[a.HtpasswdFile] == is.Seen()[b.HtpasswdFile]
+		a.HtpasswdFile == b.HtpasswdFile && was.Seen()[a.HtpasswdFile] == is.Seen()[b.HtpasswdFile] &&
+		sameUsers(a.XormAuth, b.XormAuth, was, is)
+}
+
+// sameUsers compares the databases whose accounts are asked for.
+func sameUsers(a, b *sqldb.UsersConfig, was, is *configs.File) bool {
+	return reflect.DeepEqual(a, b) && (a == nil || was.Seen()[a.ConnStringFile] == is.Seen()[b.ConnStringFile])
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/htpasswd"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/problem"
@@ -32,6 +33,7 @@ func Check(file *configs.File) error {
 	}
 	_, err := file.Auth.LDAPAuth.Open(nil)
 	l.Under("auth.ldap_auth", err)
+	checkDatabases(file, &l)
 	_, err = cert.New(file.Auth.ClientCertificates, nil, acme.ReadClientCAs)
 	l.Under("auth.client_certificates", err)
 	if cfg := file.Auth.ExtAuthz; cfg != nil {
@@ -49,6 +51,20 @@ func Check(file *configs.File) error {
 		return file.Explain("", err)
 	}
 	return nil
+}
+
+// checkDatabases reads the files that tell where they are.
+func checkDatabases(file *configs.File, l *problem.List) {
+	var all sqldb.Databases
+	defer all.Close()
+	if cfg := file.Auth.XormAuth; cfg != nil {
+		_, err := sqldb.NewUsers(*cfg, &all, nil)
+		l.Under("auth.xorm_auth", err)
+	}
+	if cfg := file.Auth.ACLXorm; cfg != nil {
+		_, err := sqldb.NewRules(*cfg, &all, nil)
+		l.Under("auth.acl_xorm", err)
+	}
 }
 
 func checkRegistry(cfg upstream.Config) error {

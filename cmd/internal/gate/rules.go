@@ -1,25 +1,78 @@
 package gate
 
 import (
+	"reflect"
+
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/sqldb"
+	"github.com/regate/regate/configs"
 )
 
 // decide makes what says who may do what. To add a decider is to add it here,
 // where docker_auth has it: the rules come first.
 func (p *process) decide(g *generation) (acl.Decider, error) {
-	auth := g.file.Auth
-	rules, err := acl.Compile(auth.ACL)
-	if err != nil {
-		return nil, g.file.Explain("auth.acl", err)
-	}
-	g.rules = acl.Chain{rules}
-	if auth.ExtAuthz != nil {
-		asked, err := ext.NewRules(*auth.ExtAuthz, p.log)
-		if err != nil {
-			return nil, g.file.Explain("auth.ext_authz", err)
+	for _, add := range []func(*generation) error{
+		p.addACL,
+		p.addACLXorm,
+		p.addExtAuthz,
+	} {
+		if err := add(g); err != nil {
+			return nil, err
 		}
-		g.rules = append(g.rules, asked)
 	}
 	return g.rules, nil
+}
+
+func (p *process) addACL(g *generation) error {
+	rules, err := acl.Compile(g.file.Auth.ACL)
+	if err != nil {
+		return g.file.Explain("auth.acl", err)
+	}
+	g.rules = append(g.rules, rules)
+	return nil
+}
+
+func (p *process) addACLXorm(g *generation) error {
+	cfg := g.file.Auth.ACLXorm
+	if cfg == nil {
+		return nil
+	}
+	rules, err := sqldb.NewRules(*cfg, &g.databases, p.log)
+	if err != nil {
+		return g.file.Explain("auth.acl_xorm", err)
+	}
+	p.follow(g, "acl_xorm", rules, func(was *configs.File) bool { return sameRules(was.Auth.ACLXorm, cfg, was, g.file) })
+	return nil
+}
+
+func (p *process) addExtAuthz(g *generation) error {
+	cfg := g.file.Auth.ExtAuthz
+	if cfg == nil {
+		return nil
+	}
+	asked, err := ext.NewRules(*cfg, p.log)
+	if err != nil {
+		return g.file.Explain("auth.ext_authz", err)
+	}
+	g.rules = append(g.rules, asked)
+	return nil
+}
+
+// follow adds rules that are kept somewhere else. They are read as long as the
+// generation lives; if the live one has the same, they stay until then.
+func (p *process) follow(g *generation, key string, rules *acl.Follower, same func(was *configs.File) bool) {
+	if live := p.board.live.Load(); live != nil && live.followed[key] != nil && same(live.file) {
+		rules.Inherit(live.followed[key])
+	}
+	if g.followed == nil {
+		g.followed = make(map[string]*acl.Follower)
+	}
+	g.followed[key] = rules
+	g.rules = append(g.rules, rules)
+}
+
+// sameRules compares the databases whose rules are read.
+func sameRules(a, b *sqldb.RulesConfig, was, is *configs.File) bool {
+	return reflect.DeepEqual(a, b) && (a == nil || was.Seen()[a.ConnStringFile] == is.Seen()[b.ConnStringFile])
 }
