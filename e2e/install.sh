@@ -85,6 +85,25 @@ install_program() {
 	: >"$stamp"
 }
 
+# FerretDB speaks MongoDB's protocol and keeps what it is told in SQLite. go
+# install does not do: its program wants to be told its version by a file that
+# the module leaves out.
+ferretdb=github.com/FerretDB/FerretDB@v1.24.2
+install_ferretdb() {
+	stamp=$stamps/ferretdb-${ferretdb##*@}-$(go env GOVERSION)
+	[ ! -e "$stamp" ] || [ ! -x "$bin/ferretdb" ] || return 0
+	say "build $ferretdb"
+	source=$(cd / && go mod download -json "$ferretdb" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+	[ -n "$source" ] || die "go mod download $ferretdb did not succeed"
+	copy=$(mktemp -d)
+	cp -R "$source/." "$copy" && chmod -R u+w "$copy" && echo "${ferretdb##*@}" >"$copy/build/version/version.txt"
+	(cd "$copy" && GOFLAGS= CGO_ENABLED=0 go build -tags ferretdb_no_postgresql -ldflags='-s -w' -o "$bin/ferretdb" ./cmd/ferretdb) ||
+		die "go build of $ferretdb did not succeed"
+	rm -rf "$copy"
+	rm -f "$stamps"/ferretdb-*
+	: >"$stamp"
+}
+
 wanted() {
 	[ $# -gt 1 ] || return 0
 	name=$1
@@ -102,3 +121,4 @@ echo "$programs" | while read -r name source; do
 	wanted "$name" "$@" || continue
 	install_program "$name" "$source"
 done
+if wanted ferretdb "$@"; then install_ferretdb; fi
