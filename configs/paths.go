@@ -23,7 +23,11 @@ func filesIn(v reflect.Value, key string) (paths []string) {
 		}
 	case reflect.Struct:
 		for name, index := range fieldsOf(v.Type()).index {
-			if v.Type().FieldByIndex(index).Tag.Get("file") != "no" {
+			switch v.Type().FieldByIndex(index).Tag.Get("file") {
+			case "no":
+			case "yes":
+				paths = append(paths, filesIn(v.FieldByIndex(index), "file")...)
+			default:
 				paths = append(paths, filesIn(v.FieldByIndex(index), name)...)
 			}
 		}
@@ -45,8 +49,8 @@ func filesIn(v reflect.Value, key string) (paths []string) {
 
 // namesFile reports whether a key's value is the path of a file that is read
 // again. A field that only looks like it has the tag file:"no", such as the
-// state's key_file, which is read at start only. root_file is written by the
-// gate itself.
+// state's key_file, which is read at start only, and one that does not look
+// like it file:"yes". root_file is written by the gate itself.
 func namesFile(key string) bool {
 	if key == "root_file" {
 		return false
