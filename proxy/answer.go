@@ -84,6 +84,8 @@ func (a *answer) prepare() error {
 		a.reword()
 	case status >= 400 || !a.req.ReadOnly():
 		return a.readWhole()
+	case status == http.StatusOK && a.req.Op == oci.ListTags:
+		return a.prepareTags()
 	}
 	return nil
 }
@@ -128,6 +130,9 @@ func (a *answer) rewriteLinks() error {
 			return fmt.Errorf("location %q: %w", bare(text), err)
 		}
 		h["Location"] = []string{public}
+	}
+	for i, text := range h["Warning"] { // for people (RFC 7234 5.5)
+		h["Warning"][i] = a.translation().text(text)
 	}
 	if text := h.Get("Link"); text != "" {
 		public, err := a.publicLink(text)
@@ -190,9 +195,29 @@ func (a *answer) readWhole() error {
 		return oci.Errorf(oci.BadGateway, "bad answer of the registry").Because(errors.New("the body is larger than 4 MiB"))
 	}
 	if a.r.Method != http.MethodHead && len(text) > 0 {
-		a.setBody(text)
+		a.setWhole(text)
 	}
 	return nil
+}
+
+// setWhole replaces the body by text, with the names that the client uses. A
+// body in which they cannot be told is left out: nobody reads that of an answer
+// that is no error.
+func (a *answer) setWhole(text []byte) {
+	names := a.translation()
+	if len(names) == 0 {
+		a.setBody(text)
+		return
+	}
+	out, ok := names.json(text)
+	switch {
+	case ok && isJSON(a.res.Header):
+		a.setBody(out)
+	case a.res.StatusCode >= 400:
+		a.reword()
+	default:
+		a.dropBody()
+	}
 }
 
 func (a *answer) dropBody() {

@@ -37,11 +37,11 @@ func (f *relay) confirm(err error) (*answer, error) {
 
 // committed is the blob that the upload was to become, as the registry calls it.
 func (f *relay) committed() (blob oci.Request, ok bool) {
-	query, err := url.ParseQuery(f.req.RawQuery())
+	query, err := url.ParseQuery(f.sent.RawQuery())
 	if err != nil {
 		return blob, false
 	}
-	blob, err = oci.Parse(http.MethodHead, "/v2/"+f.req.Repo+"/blobs/"+query.Get("digest"))
+	blob, err = oci.Parse(http.MethodHead, "/v2/"+f.sent.Repo+"/blobs/"+query.Get("digest"))
 	return blob, err == nil
 }
 
@@ -56,7 +56,7 @@ func (f *relay) look(blob oci.Request, not []*upstream.Endpoint) *http.Response 
 	ctx, cancel := context.WithTimeout(f.r.Context(), confirmTime)
 	defer cancel()
 	x := f.exchange
-	x.req, x.ep = blob, ep
+	x.sent, x.ep = blob, ep
 	out := outgoing(f.r, x).WithContext(ctx)
 	out.Method = http.MethodHead
 	for _, name := range [...]string{"Content-Range", "Content-Type", "Expect", "If-None-Match", "If-Range", "Range"} {

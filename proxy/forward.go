@@ -13,7 +13,8 @@ import (
 
 // An exchange is a request that may pass, and who shall answer it.
 type exchange struct {
-	req    oci.Request
+	req    oci.Request // with the names that the client uses
+	sent   oci.Request // with those that the registry has
 	route  *Route
 	grant  oci.Grant
 	ticket ticket // of the upload that it goes on with, or begins
@@ -88,7 +89,7 @@ func (f *relay) attempt() (*answer, error) {
 	ctx := f.begin()
 	out := outgoing(f.r, f.exchange).WithContext(ctx)
 	f.attach(out)
-	if err := f.ep.Credential.Set(out, f.grant, f.req.UpstreamNeeds()); err != nil {
+	if err := f.ep.Credential.Set(out, f.grant, f.sent.UpstreamNeeds()); err != nil {
 		return nil, unavailable(err)
 	}
 	res, err := f.ep.RoundTrip(out)

@@ -17,6 +17,8 @@ type Gateway struct {
 	limits  Limits
 	uploads Uploads
 	all     *connlimit.Limiter
+	lister  Lister
+	catalog *catalog
 
 	manifests manifests // that are kept until they have arrived
 }
@@ -26,6 +28,7 @@ type Options struct {
 	Service string // of the tokens that clients shall ask for
 	Limits  Limits
 	Uploads Uploads
+	Catalog Catalog
 
 	// Requests bounds those that are forwarded, to all registries. Nil is no
 	// bound. Each registry has one of its own besides.
@@ -79,8 +82,18 @@ func New(routes *Table, auth Authorizer, o Options) *Gateway {
 	return &Gateway{
 		routes: routes, auth: auth, service: o.Service,
 		limits: o.Limits.withDefaults(), uploads: o.Uploads.withDefaults(), all: o.Requests,
+		lister: o.Catalog.Lister, catalog: newCatalog(routes, o.Catalog),
 	}
 }
+
+// Inherit takes over what old, the Gateway of the generation before, knows of
+// the registries in same, which are those whose configuration has not changed.
+func (g *Gateway) Inherit(old *Gateway, same func(registry string) bool) {
+	g.catalog.inherit(old.catalog, same)
+}
+
+// Close ends what the Gateway does on its own behalf. Requests run out.
+func (g *Gateway) Close() { g.catalog.close() }
 
 // Serve answers one request. It is for edge.Handler, which renders its error.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
@@ -107,6 +120,9 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	rec.Subject, rec.TokenID = grant.Subject, grant.ID
 	x := exchange{req: req, route: route, grant: grant}
+	if x.sent, err = g.routes.renamed(r.Host, req, route); err != nil {
+		return err
+	}
 	if x.ticket, err = g.session(r, x); err != nil {
 		return err
 	}
@@ -119,6 +135,9 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
+	if req.Op == oci.ListCatalog && route.Pool.Checked() {
+		return g.list(w, r, x)
+	}
 	if x.ep, x.done, err = pick(x); err != nil {
 		return err
 	}

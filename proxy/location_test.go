@@ -155,7 +155,7 @@ func FuzzPublic(f *testing.F) {
 	req, _ := oci.Parse("GET", "/v2/team/app/tags/list")
 	a := &answer{
 		relay: &relay{
-			exchange: exchange{req: req, route: new(Route), ep: new(upstream.Endpoint)},
+			exchange: exchange{req: req, sent: req, route: new(Route), ep: new(upstream.Endpoint)},
 			r:        &http.Request{Host: "gate.example"},
 		},
 		uploads: new(Uploads),

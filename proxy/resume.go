@@ -93,7 +93,7 @@ func (a *answer) goOn() error {
 		out.Header["If-Range"] = []string{a.rest.etag}
 	}
 	out.Header["Range"] = []string{fmt.Sprintf("bytes=%d-%d", a.rest.next, a.rest.last)}
-	if err := a.ep.Credential.Set(out, a.grant, a.req.UpstreamNeeds()); err != nil {
+	if err := a.ep.Credential.Set(out, a.grant, a.sent.UpstreamNeeds()); err != nil {
 		return err
 	}
 	res, err := a.ep.RoundTrip(out)

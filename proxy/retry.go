@@ -71,7 +71,7 @@ func (f *relay) another(reason string) bool {
 		return false
 	}
 	failed := append(f.failed, f.ep)
-	ep, done, err := pool.Pick(upstream.Want{Repository: f.req.Repo, Not: failed})
+	ep, done, err := pool.Pick(upstream.Want{Repository: f.sent.Repo, Not: failed})
 	if err != nil {
 		return false
 	}
