@@ -1,0 +1,103 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/regate/regate/authsvc/secret"
+	"github.com/regate/regate/internal/edge"
+)
+
+// A screen is all that a page shows.
+type screen struct {
+	Name   string // of its template
+	Status int
+	Title  string
+	Host   string
+
+	Notice  notice
+	Buttons []button
+	Ended   bool // the session was
+
+	Session  session
+	Provider string
+	Fault    string
+	Made     *made
+	Lives    []life
+	Tokens   []row
+}
+
+// A button begins a login.
+type button struct{ Title, Path string }
+
+// A made token is shown once, with what to do with it.
+type made struct {
+	Name, Text string
+	Line       string // all at once
+	Better     string // the token is typed in
+}
+
+func newMade(host string, h handover) *made {
+	account := quoted(h.Account)
+	return &made{
+		Name: h.Name, Text: h.Text,
+		Line:   fmt.Sprintf("docker login %s -u %s -p %s", host, account, h.Text),
+		Better: fmt.Sprintf("docker login %s -u %s --password-stdin", host, account),
+	}
+}
+
+// quoted is text as one word of a shell.
+func quoted(text string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_"
+	if text != "" && strings.Trim(text, plain) == "" && text[0] != '-' {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// A life is how long a token can be good.
+type life struct {
+	Value, Text string
+	Usual       bool
+}
+
+func newLife(d time.Duration) life {
+	const day = 24 * time.Hour
+	switch {
+	case d == 0:
+		return life{"0", "for ever", false}
+	case d%day == 0:
+		n := strconv.Itoa(int(d / day))
+		return life{n + "d", "for " + n + " days", d == 90*day}
+	}
+	return life{d.String(), "for " + strings.TrimSuffix(d.String(), "0m0s"), false}
+}
+
+// A row is a token in the list.
+type row struct {
+	ID, Name               string
+	Created, Used, Expires string
+	Expired                bool
+}
+
+func newRow(t secret.Token, now time.Time) row {
+	r := row{ID: t.ID, Name: t.Name, Created: date(t.Created), Used: "never", Expires: "never", Expired: t.Expired(now)}
+	if !t.Used.IsZero() {
+		r.Used = date(t.Used)
+		if now.Sub(t.Used) < 2*time.Hour {
+			r.Used = "within two hours"
+		}
+	}
+	if !t.Expires.IsZero() {
+		r.Expires = date(t.Expires)
+	}
+	return r
+}
+
+func date(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
+
+// hostOf is what docker has to be told.
+func hostOf(r *http.Request) string { return strings.TrimPrefix(edge.Origin(r), "https://") }

@@ -1,0 +1,197 @@
+package browser
+
+import (
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/authsvc/idp"
+	"github.com/regate/regate/internal/edge"
+)
+
+// loginTime is how long somebody may take at a provider.
+const loginTime = 10 * time.Minute
+
+// A visit is a login that has begun in one browser, which keeps it: whoever
+// makes somebody else's browser end it would need the cookie that goes with it
+// (RFC 6749 10.12, RFC 9700 4.7).
+type visit struct {
+	Method   string `json:"method"`
+	Redirect string `json:"redirect"`
+	State    string `json:"state"`
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"`
+	Begun    int64  `json:"begun"` // Unix seconds
+}
+
+// visitProvider serves the call-backs of providers. Without anything from the
+// provider it begins a login: that is what people have as a bookmark who used
+// docker_auth.
+func (p *Pages) visitProvider(w http.ResponseWriter, r *http.Request) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return p.sayNoVisit(w, r, err)
+	}
+	if query.Has("code") || query.Has("error") || query.Has("state") {
+		return p.comeBack(w, r, query)
+	}
+	for _, m := range p.methods {
+		if m.method.Path == rawPath(r) {
+			return p.goOut(w, r, m)
+		}
+	}
+	return goTo(w, loginPath) // a provider that is there no longer, or one of several
+}
+
+// rawPath is the path as the client wrote it.
+func rawPath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	return path
+}
+
+// goOut sends the browser to the provider.
+func (p *Pages) goOut(w http.ResponseWriter, r *http.Request, m *People) error {
+	v := visit{
+		Method: m.Name(), Redirect: edge.Origin(r) + m.method.Path,
+		State: random(), Nonce: random(), Verifier: random(), Begun: p.now().Unix(),
+	}
+	address, err := m.method.Provider.AuthURL(r.Context(), idp.Start{Redirect: v.Redirect, State: v.State, Nonce: v.Nonce, Verifier: v.Verifier})
+	if err != nil {
+		return p.sayDown(w, r, m, err)
+	}
+	back, err := redirectIn(address)
+	if err != nil {
+		return p.sayDown(w, r, m, err)
+	}
+	if plainHost(back.Host) != plainHost(r.Host) {
+		// The provider sends browsers back to another of our names, where the
+		// cookie would not be: begin there.
+		w.Header().Set("Location", back.String())
+		w.WriteHeader(http.StatusFound)
+		return nil
+	}
+	v.Redirect = back.String()
+	if err := p.cookies.give(w, loginCookie, v, loginTime); err != nil {
+		return err
+	}
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+// redirectIn is where the provider at address is to send the browser back to:
+// what the configuration says of that comes before what we ask for.
+func redirectIn(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	back, err := url.Parse(u.Query().Get("redirect_uri"))
+	if err == nil && (back.Scheme != "https" || back.Host == "") {
+		err = errors.New("the address of the provider has no redirect_uri with https")
+	}
+	return back, err
+}
+
+// pathOf is the path of a redirect_uri.
+func pathOf(redirect string) string {
+	u, err := url.Parse(redirect)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
+}
+
+// plainHost is a host without the port that https has anyhow.
+func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
+
+// comeBack ends a login with what the browser brought from the provider.
+func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Values) error {
+	m, v, err := p.visitOf(r, query)
+	forget(w, loginCookie)
+	if err != nil {
+		return p.sayNoVisit(w, r, err)
+	}
+	if query.Has("error") {
+		return p.sayProviderError(w, r, m, query.Get("error"))
+	}
+	person, err := m.method.Provider.Exchange(r.Context(), idp.Return{Redirect: v.Redirect, Code: query.Get("code"), Nonce: v.Nonce, Verifier: v.Verifier})
+	if err != nil {
+		return p.sayNoLogin(w, r, m, err)
+	}
+	edge.RecordFrom(r.Context()).Subject = person.Account
+	if err := m.enter(r.Context(), person); err != nil {
+		return p.sayNotEntered(w, r, m, visitor{person, err})
+	}
+	if err := p.begin(w, m, person); err != nil {
+		return err
+	}
+	forget(w, madeCookie)
+	p.log.Info("logged in", zap.String("subject", person.Account), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)))
+	return goTo(w, tokensPath)
+}
+
+var (
+	errNoVisit    = errors.New("no login was begun in this browser, or too long ago")
+	errOtherState = errors.New("the state is not the one of the login that was begun in this browser")
+	errTwice      = errors.New("the login has been ended before")
+	errGarbled    = errors.New("a parameter is missing or comes twice")
+)
+
+// visitOf returns the login that a browser is about to end, which is over then.
+func (p *Pages) visitOf(r *http.Request, query url.Values) (*People, visit, error) {
+	var v visit
+	if err := p.cookies.take(r, loginCookie, &v); err != nil {
+		return nil, v, errNoVisit
+	}
+	age := p.now().Sub(time.Unix(v.Begun, 0))
+	m := p.people(v.Method)
+	switch {
+	case age < -time.Minute || age >= loginTime || m == nil:
+		return nil, v, errNoVisit
+	case subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(v.State)) != 1:
+		return nil, v, errOtherState
+	case !isWhole(query) || pathOf(v.Redirect) != rawPath(r):
+		return nil, v, errGarbled
+	case !p.spent.spend(v.State):
+		return nil, v, errTwice
+	}
+	return m, v, nil
+}
+
+// isWhole reports whether the answer of a provider makes sense: parameters
+// come once (RFC 6749 3.1), and are a code or an error.
+func isWhole(query url.Values) bool {
+	for _, key := range []string{"code", "state", "error"} {
+		if len(query[key]) > 1 {
+			return false
+		}
+	}
+	return (query.Get("code") == "") != (query.Get("error") == "")
+}
+
+// logOut ends the session in this browser.
+func (p *Pages) logOut(w http.ResponseWriter, r *http.Request) error {
+	s, err := p.posted(r)
+	switch {
+	case errors.Is(err, errNoSession):
+		return goTo(w, loginPath)
+	case err != nil:
+		return p.sayWrong(w, r, err)
+	}
+	forget(w, sessionCookie)
+	forget(w, madeCookie)
+	p.log.Info("logged out", zap.String("subject", s.Account), zap.String("method", s.Method))
+	return goTo(w, loginPath)
+}
+
+// A visitor is a person whom a provider vouches for, and who does not get in.
+type visitor struct {
+	idp.Person
+	why error
+}
