@@ -37,6 +37,7 @@ type Metrics struct {
 	tokens
 	reloads
 	connections
+	upstreams
 }
 
 // New returns Metrics in a registry of their own.
@@ -48,6 +49,7 @@ func New(b Build) *Metrics {
 		tokens:      newTokens(),
 		reloads:     newReloads(),
 		connections: newConnections(),
+		upstreams:   newUpstreams(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -58,6 +60,7 @@ func New(b Build) *Metrics {
 		m.tokens.issued, m.tokens.refused,
 		m.reloads.total, m.reloads.ok, m.reloads.last,
 		m.connections.refused,
+		m.upstreams.retried, m.upstreams.resumed,
 	)
 	return m
 }

@@ -26,6 +26,9 @@ func used() *Metrics {
 	m.ShowConnections(func() map[string]int { return map[string]int{"https": 3, "http": 0} })
 	m.Refused("https", "per_network")
 	m.RefusedRequest("gate", "per_network")
+	m.UpstreamRetry("main", "connect")
+	m.UpstreamRetry("main", "connect")
+	m.UpstreamResume("main")
 	m.Request("get_blob", 206, 3*time.Second)
 	m.Request("get_blob", 200, time.Second)
 	m.Request("", 421, time.Millisecond)
@@ -82,6 +85,8 @@ func TestMetrics(t *testing.T) {
 		`regate_connections{listener="http"} 0`,
 		`regate_connections_refused_total{listener="https",reason="per_network"} 1`,
 		`regate_requests_refused_total{limit="gate",reason="per_network"} 1`,
+		`regate_upstream_retries_total{reason="connect",registry="main"} 2`,
+		`regate_upstream_resumes_total{registry="main"} 1`,
 		`regate_build_info{goversion="go1.`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,

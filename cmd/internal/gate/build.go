@@ -118,6 +118,10 @@ func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[strin
 			Issuer:   issuer.Name(),
 			Service:  issuer.Service(),
 			Requests: func(most int) *connlimit.Limiter { return p.requests("registry", most) },
+			Observe: upstream.Observer{
+				Retried: func(reason string) { p.meter.UpstreamRetry(name, reason) },
+				Resumed: func() { p.meter.UpstreamResume(name) },
+			},
 			Log:      p.log.Named("upstream").Named(name),
 		})
 		if err != nil {
