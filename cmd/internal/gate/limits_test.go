@@ -51,8 +51,12 @@ func (d *drip) Read(p []byte) (int, error) {
 func TestTransfersAreNoHandshakes(t *testing.T) {
 	held := make(chan struct{})
 	var uploads atomic.Int64
-	hold := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch {
+	hold := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodPost:
+			w.Header().Set("Location", r.URL.Path+"00000000-0000-0000-0000-000000000000")
+			w.WriteHeader(http.StatusAccepted)
+		case http.MethodPatch:
 			uploads.Add(1)
 			<-held
 		}
@@ -62,12 +66,13 @@ func TestTransfersAreNoHandshakes(t *testing.T) {
 	g := start(t, changed(t, config(t, hold.URL, ""), "grace: 0s", "grace: 0s, limits: {handshakes: 2}"))
 	bearer := "Bearer " + g.token("repository:team/app:pull,push")
 
+	url := "https://" + g.Addrs["https"] + g.upload("team/app", bearer)
+
 	body := new(drip) // what buffers take of it differs
 	ctx, stop := context.WithCancel(t.Context())
 	uploaded := make(chan struct{})
 	go func() {
 		defer close(uploaded)
-		url := "https://" + g.Addrs["https"] + "/v2/team/app/blobs/uploads/00000000-0000-0000-0000-000000000000"
 		r, _ := http.NewRequestWithContext(ctx, http.MethodPatch, url, io.NopCloser(body))
 		r.Header.Set("Authorization", bearer)
 		one := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: g.https.Transport.(*http.Transport).TLSClientConfig.RootCAs}}

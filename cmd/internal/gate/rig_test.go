@@ -209,6 +209,38 @@ func (g *running) ends() {
 	}
 }
 
+// upload begins an upload and returns where it goes on, which is a path.
+func (g *running) upload(repo, authorization string) string {
+	g.t.Helper()
+	status, body, next := g.write(http.MethodPost, "/v2/"+repo+"/blobs/uploads/", authorization)
+	if status != http.StatusAccepted {
+		g.t.Fatalf("POST: %d %s", status, body)
+	}
+	return next
+}
+
+// write sends a request without a body, and returns the path of the Location
+// in its answer.
+func (g *running) write(method, path, authorization string) (status int, body, next string) {
+	g.t.Helper()
+	origin := "https://" + g.Addrs["https"]
+	r, err := http.NewRequestWithContext(g.t.Context(), method, origin+path, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", authorization)
+	res, err := g.https.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return res.StatusCode, string(text), strings.TrimPrefix(res.Header.Get("Location"), origin)
+}
+
 // get asks a listener for a path.
 func (g *running) get(listener, path string, header ...string) (int, string, http.Header) {
 	g.t.Helper()
