@@ -22,6 +22,7 @@ type File struct {
 	TLS        acme.Config                `yaml:"tls"`
 	Registries map[string]upstream.Config `yaml:"registries"`
 	Routes     []proxy.RouteConfig        `yaml:"routes"`
+	Catalog    proxy.CatalogConfig        `yaml:"catalog"`
 	Auth       authsvc.Config             `yaml:"auth"`
 	State      local.Config               `yaml:"state"`
 	Log        Log                        `yaml:"log"`
@@ -81,6 +82,7 @@ func (f *File) Validate() error {
 	for _, name := range f.registries() {
 		bad.Under(problem.Key("registries", name), f.Registries[name].Validate())
 	}
+	bad.Under("catalog", f.Catalog.Validate())
 	bad.Under("auth", f.Auth.Validate())
 	bad.Under("state", f.State.Validate())
 	bad.Under("log", f.Log.Validate())

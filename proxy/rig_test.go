@@ -78,6 +78,7 @@ type setup struct {
 	requests *connlimit.Limiter // of the gate
 	auth     Authorizer         // testAuth{} unless something else is there
 	uploads  Uploads
+	catalog  Catalog
 }
 
 // A rig is a client, a gate, and a registry that is watched.
@@ -142,7 +143,7 @@ func newGateway(t testing.TB, configs map[string]upstream.Config, s setup) *Gate
 	if s.auth == nil {
 		s.auth = testAuth{}
 	}
-	return New(routes, s.auth, Options{Service: "clients", Limits: s.limits, Uploads: s.uploads, Requests: s.requests})
+	return New(routes, s.auth, Options{Service: "clients", Limits: s.limits, Uploads: s.uploads, Catalog: s.catalog, Requests: s.requests})
 }
 
 // forget makes the registry and the log forget what they have seen.

@@ -47,7 +47,8 @@ func (r *Request) parseQuery(raw string) error {
 		if !slices.Contains(keep, key) {
 			continue
 		}
-		if err := validParam(key, values[0]); err != nil {
+		sealed := key == "last" && r.Op == ListCatalog && validSealed(values[0])
+		if err := validParam(key, values[0]); err != nil && !sealed {
 			return err
 		}
 		r.query[key] = values
@@ -81,6 +82,15 @@ func (r *Request) takeMount() {
 		r.From, r.Mount = from, mount
 	}
 }
+
+// validSealed reports whether s can be the last name of a page of the catalog
+// as the gate hides it: "~", which is in no name, and base64url.
+func validSealed(s string) bool {
+	text, ok := strings.CutPrefix(s, "~")
+	return ok && len(text) <= maxSealed && only(text, func(c byte) bool { return isWord(c) || c == '-' })
+}
+
+const maxSealed = 512
 
 func validParam(key, value string) error {
 	if value == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"reflect"
 
 	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc"
@@ -27,6 +28,7 @@ type generation struct {
 	file  *configs.File
 	hosts *edge.Hosts
 	pools map[string]*upstream.Pool
+	proxy *proxy.Gateway
 	known *password.Cache[authn.Identity]
 	users authn.Chain
 	rules acl.Chain
@@ -72,15 +74,31 @@ func (p *process) build(ctx context.Context, file *configs.File) (_ *generation,
 		return nil, err
 	}
 	door := authsvc.NewDoor(token.NewVerifier(file.Auth.Token, parts), service)
-	gateway := proxy.New(table, door, proxy.Options{Service: issuer.Service(), Requests: p.forwarded, Uploads: p.uploads(file)})
+	g.proxy = p.openGateway(g, table, door, issuer.Service())
 	pages := edge.CORS(file.Listen.CORS.Origins)
-	g.gateway = pages(edge.Handler(gateway.Serve))
+	g.gateway = pages(edge.Handler(g.proxy.Serve))
 	g.tokens = edge.Stack(edge.Handler(service.ServeToken), pages, edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
 	g.keys = edge.Handler(service.ServeKeys)
 	g.authority = edge.Handler(g.serveCA)
 	g.checked = g.hosts.Check(g)
 	g.run(p)
 	return g, nil
+}
+
+// openGateway makes the half that lets requests through.
+func (p *process) openGateway(g *generation, table *proxy.Table, door *authsvc.Door, service string) *proxy.Gateway {
+	gateway := proxy.New(table, door, proxy.Options{
+		Service:  service,
+		Requests: p.forwarded,
+		Uploads:  p.uploads(g.file),
+		Catalog:  proxy.Catalog{Config: g.file.Catalog, Lister: door, Key: p.hidden, Log: p.log.Named("catalog")},
+	})
+	if live := p.board.live.Load(); live != nil {
+		gateway.Inherit(live.proxy, func(registry string) bool {
+			return reflect.DeepEqual(live.file.Registries[registry], g.file.Registries[registry])
+		})
+	}
+	return gateway
 }
 
 // uploads say how the requests of an upload are kept together.
@@ -122,7 +140,7 @@ func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[strin
 				Retried: func(reason string) { p.meter.UpstreamRetry(name, reason) },
 				Resumed: func() { p.meter.UpstreamResume(name) },
 			},
-			Log:      p.log.Named("upstream").Named(name),
+			Log: p.log.Named("upstream").Named(name),
 		})
 		if err != nil {
 			return nil, file.Explain(problem.Key("registries", name), err)
@@ -159,6 +177,7 @@ func (g *generation) run(p *process) {
 // close ends probes and idle connections. Requests hold what they need.
 func (g *generation) close() {
 	g.stop()
+	g.proxy.Close()
 	for _, pool := range g.pools {
 		pool.Close()
 	}

@@ -78,6 +78,7 @@ type process struct {
 	ring      *keyring.Ring
 	revoked   *token.Revocations
 	tickets   [keyring.SecretSize]byte // the key of what stands in the URLs of uploads
+	hidden    [keyring.SecretSize]byte // the key of what must not be read in those of listings
 	certs     *acme.Manager
 	passwords *password.Pool // one for all generations, so that all together leave a core free
 	meter     *metrics.Metrics
@@ -118,6 +119,9 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 		return nil, err
 	}
 	if p.tickets, err = keyring.Secret(ctx, p.store, "uploads"); err != nil {
+		return nil, err
+	}
+	if p.hidden, err = keyring.Secret(ctx, p.store, "catalog"); err != nil {
 		return nil, err
 	}
 	if p.certs, err = openCerts(ctx, file, p.store, p.log); err != nil {
