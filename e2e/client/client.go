@@ -90,7 +90,7 @@ func New(name string, env Env) (Client, error) {
 }
 
 // patience bounds one command.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // A program is a command with the home and the environment it always gets.
 type program struct {

@@ -42,6 +42,8 @@ type RegistryConfig struct {
 	Auth    string // its auth section as flow YAML, e.g. {htpasswd: {…}}; "" for none
 	HTTP    string // more keys of its http section, each line indented by two
 	Path    string // where /v2/ is, if HTTP has a prefix
+	Store   string // the folder of its store, for registries that share one; "" is one of its own
+	Secret  string // what it signs the state of uploads with; "" is the same for all
 }
 
 // StartRegistry starts a registry and waits until it answers.
@@ -64,6 +66,12 @@ func StartRegistry(t testing.TB, cfg RegistryConfig) *Registry {
 }
 
 func (cfg RegistryConfig) yaml(dir string) string {
+	if cfg.Store == "" {
+		cfg.Store = filepath.Join(dir, "store")
+	}
+	if cfg.Secret == "" {
+		cfg.Secret = "testbed"
+	}
 	text := fmt.Sprintf(`version: 0.1
 log: {level: info, accesslog: {disabled: false}}
 storage:
@@ -71,9 +79,9 @@ storage:
   delete: {enabled: true}
 http:
   addr: %s
-  secret: testbed
+  secret: %s
 %s
-`, filepath.Join(dir, "store"), cfg.Addr, cfg.HTTP)
+`, cfg.Store, cfg.Addr, cfg.Secret, cfg.HTTP)
 	if cfg.Auth != "" {
 		text += "auth: " + cfg.Auth + "\n"
 	}
