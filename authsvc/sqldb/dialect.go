@@ -10,6 +10,9 @@ import (
 type dialect struct {
 	placeholder string // of the first argument
 	parse       func(text string) (address, error)
+	// foreign reports whether err says that a text has letters which a column,
+	// by its encoding, cannot hold. nil is never.
+	foreign func(err error) bool
 }
 
 // An address is where a database is, and how it is opened.

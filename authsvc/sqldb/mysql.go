@@ -9,7 +9,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-var mysqlDialect = dialect{placeholder: "?", parse: parseMySQL}
+var mysqlDialect = dialect{placeholder: "?", parse: parseMySQL, foreign: foreignToMySQL}
 
 // errMySQL does not say what is wrong: the driver may quote what it did not
 // understand, which may be the password.
@@ -45,6 +45,13 @@ func openMySQL(cfg *mysql.Config, host string, roots *x509.CertPool) *sql.DB {
 		return sql.OpenDB(broken{err})
 	}
 	return sql.OpenDB(connector)
+}
+
+// foreignToMySQL knows ER_CANT_AGGREGATE_2COLLATIONS, which is said of "😀" and
+// a column of latin1.
+func foreignToMySQL(err error) bool {
+	var said *mysql.MySQLError
+	return errors.As(err, &said) && said.Number == 1267
 }
 
 // verifiedMySQL has the server show a certificate of roots.

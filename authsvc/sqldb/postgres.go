@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-var postgresDialect = dialect{placeholder: "$1", parse: parsePostgres}
+var postgresDialect = dialect{placeholder: "$1", parse: parsePostgres, foreign: foreignToPostgres}
 
 var errPostgres = errors.New("is neither postgres://USER:PASSWORD@HOST:5432/DATABASE nor host=HOST user=USER password=… dbname=DATABASE")
 
@@ -64,6 +64,12 @@ func openPostgres(cfg *pgx.ConnConfig, roots *x509.CertPool) *sql.DB {
 		verified(cfg, roots)
 	}
 	return stdlib.OpenDB(*cfg)
+}
+
+// foreignToPostgres knows untranslatable_character.
+func foreignToPostgres(err error) bool {
+	var said *pgconn.PgError
+	return errors.As(err, &said) && said.Code == "22P05"
 }
 
 // verified has every way lead to a server with a certificate of roots.

@@ -126,6 +126,8 @@ func (u *Users) find(ctx context.Context, name string) (found account, err error
 		}, u.query, name)
 	})
 	switch {
+	case err != nil && u.cannotHold(name, err):
+		return account{}, authn.ErrUnknownUser
 	case err != nil:
 		return account{}, fmt.Errorf("xorm_user: %w", err)
 	case same:
@@ -134,4 +136,10 @@ func (u *Users) find(ctx context.Context, name string) (found account, err error
 		return account{}, fmt.Errorf("xorm_user: the newest %d rows for this name are all written otherwise", rows)
 	}
 	return account{}, authn.ErrUnknownUser
+}
+
+// cannotHold reports whether err means that there is no such name, because of
+// its letters.
+func (u *Users) cannotHold(name string, err error) bool {
+	return u.database.foreign != nil && u.database.foreign(err) && strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
 }

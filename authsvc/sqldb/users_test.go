@@ -3,9 +3,13 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/password"
@@ -258,6 +262,31 @@ func TestReadLabels(t *testing.T) {
 		got, err := readLabels([]byte(tt.data))
 		if (err == nil) != tt.ok || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("readLabels(%s) = %v, %v; want %v", tt.data, got, err, tt.want)
+		}
+	}
+}
+
+// TestLettersThatCannotBe: what a database says of a name that no row can have
+// is no trouble of the database.
+func TestLettersThatCannotBe(t *testing.T) {
+	mixed, untranslatable := &mysql.MySQLError{Number: 1267}, &pgconn.PgError{Code: "22P05"}
+	for _, tt := range []struct {
+		dialect dialect
+		name    string
+		err     error
+		want    bool
+	}{
+		{mysqlDialect, "😀", mixed, true},
+		{mysqlDialect, "alice", mixed, false}, // which is another trouble
+		{mysqlDialect, "😀", untranslatable, false},
+		{mysqlDialect, "😀", &mysql.MySQLError{Number: 1045}, false},
+		{postgresDialect, "😀", untranslatable, true},
+		{postgresDialect, "😀", &pgconn.PgError{Code: "28P01"}, false},
+		{sqliteDialect, "😀", mixed, false},
+	} {
+		u := &Users{database: &database{dialect: tt.dialect}}
+		if got := u.cannotHold(tt.name, fmt.Errorf("query: %w", tt.err)); got != tt.want {
+			t.Errorf("cannotHold(%s, %v) = %v", tt.name, tt.err, got)
 		}
 	}
 }
