@@ -31,7 +31,7 @@ func (c *conn) ask(ctx context.Context, question func(*ldap.Conn) error) error {
 	c.line.refill()
 	// go-ldap knows no contexts: what ends the wait is the end of the line.
 	stop := context.AfterFunc(limited, func() { _ = c.line.Close() })
-	err := guarded(c.ldap, question)
+	err := guarded(func() error { return question(c.ldap) })
 	if !stop() {
 		c.broken = true
 	}
@@ -49,13 +49,13 @@ func (c *conn) ask(ctx context.Context, question func(*ldap.Conn) error) error {
 }
 
 // guarded makes an error of a panic: what is parsed came over a network.
-func guarded(l *ldap.Conn, question func(*ldap.Conn) error) (err error) {
+func guarded(question func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the answer cannot be read: %v", p)
 		}
 	}()
-	return question(l)
+	return question()
 }
 
 // maxText bounds what a server says to an error, in bytes, as it is logged.

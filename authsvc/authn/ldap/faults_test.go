@@ -52,9 +52,6 @@ var faultTests = []struct {
 	{"gigabytes announced", func(chan struct{}) func(ldaptest.Request) *ldaptest.Fault {
 		return only(ldaptest.Search, &ldaptest.Fault{Raw: []byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x02}})
 	}, ""},
-	{"too long", func(chan struct{}) func(ldaptest.Request) *ldaptest.Fault {
-		return only(ldaptest.Search, &ldaptest.Fault{Raw: append([]byte{0x30, 0x84, 0x10, 0, 0, 0, 0x02, 1, 2, 4, 0x84, 0x0f, 0, 0, 0}, make([]byte, maxAnswer+1)...)})
-	}, "too long"},
 }
 
 // TestFaults: whatever a server does is no refusal, and takes no longer than

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 	"go.uber.org/zap"
 )
@@ -112,39 +113,48 @@ func (s *server) open(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &line{Conn: tcp}
-	l.refill()
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = tcp.Close() })
 	defer stop()
-	spoken, err := s.speak(ctx, l)
+	secured, err := s.secure(ctx, tcp)
 	if err != nil {
-		_ = l.Close()
+		_ = tcp.Close()
 		return nil, err
 	}
+	l := newLine(secured, tcp)
+	spoken := ldap.NewConn(l, s.mode != tlsNone)
+	spoken.Start()
 	return &conn{ldap: spoken, line: l, server: s, timeout: s.timeout, born: time.Now()}, nil
 }
 
-// speak begins LDAP on a line, with TLS before it, within it, or without.
-func (s *server) speak(ctx context.Context, l *line) (*ldap.Conn, error) {
-	if s.mode == tlsAlways {
-		secure := tls.Client(l, s.tls)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, err
+// secure begins TLS on a connection, at once or when the server has agreed, or
+// leaves it as it is.
+func (s *server) secure(ctx context.Context, tcp net.Conn) (net.Conn, error) {
+	switch s.mode {
+	case tlsNone:
+		return tcp, nil
+	case tlsStart:
+		if err := startTLS(tcp); err != nil {
+			return nil, fmt.Errorf("StartTLS: %w", err)
 		}
-		spoken := ldap.NewConn(secure, true)
-		spoken.Start()
-		return spoken, nil
 	}
-	spoken := ldap.NewConn(l, false)
-	spoken.Start()
-	if s.mode == tlsNone {
-		return spoken, nil
+	secured := tls.Client(tcp, s.tls)
+	return secured, secured.HandshakeContext(ctx)
+}
+
+// askTLS is the request for StartTLS (RFC 4511 4.14.1), with the number 1.
+const askTLS = "\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"
+
+// startTLS reads no further than the end of the answer: what somebody on the way
+// has put behind it is not taken for something that was said within TLS.
+func startTLS(tcp net.Conn) error {
+	if _, err := tcp.Write([]byte(askTLS)); err != nil {
+		return err
 	}
-	err := guarded(spoken, func(c *ldap.Conn) error { return c.StartTLS(s.tls) })
-	if err != nil {
-		_ = l.Close()
-		_ = spoken.Close()
-		return nil, fmt.Errorf("StartTLS: %w", err)
-	}
-	return spoken, nil
+	return guarded(func() error {
+		answer, err := ber.ReadPacket(newLine(tcp, tcp))
+		if err != nil {
+			return err
+		}
+		return ldap.GetLDAPError(answer)
+	})
 }
