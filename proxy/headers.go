@@ -68,7 +68,7 @@ func toClient(name string) bool {
 		"Docker-Content-Digest", "Docker-Upload-Uuid", "Etag", "Last-Modified", "Range", "Retry-After", "Warning":
 		return true
 	}
-	return strings.HasPrefix(name, "Oci-")
+	return strings.HasPrefix(name, "Oci-") && name != "Oci-Namespace" // the registry knows of none
 }
 
 // setOwn sets the fields that the gate answers for. No cache between the gate

@@ -8,38 +8,6 @@ import (
 	"github.com/regate/regate/proxy/upstream"
 )
 
-var patternTests = []struct{ pattern, match, no string }{
-	{"", "a a/b a/b/c", ""},
-	{"**", "a a/b a/b/c", ""},
-	{"*", "a team-x", "a/b"},
-	{"team/*", "team/a team/a-b", "team team/a/b team-x/y ateam/a"},
-	{"team/**", "team/a team/a/b", "team teams/a"},
-	{"**/app", "a/app a/b/app", "app a/apps"},
-	{"a/**/z", "a/b/z a/b/c/z", "a/z a/bz"},
-	{"team-*/app", "team-x/app team-/app", "team/app team-x/y/app"},
-	{"a.b", "a.b", "axb"},
-	{"*/*", "a/b", "a a/b/c"},
-}
-
-func TestPattern(t *testing.T) {
-	for _, tt := range patternTests {
-		p, err := compile(tt.pattern)
-		if err != nil {
-			t.Fatalf("compile(%q): %v", tt.pattern, err)
-		}
-		for _, name := range strings.Fields(tt.match) {
-			if !p.match(name) {
-				t.Errorf("%q does not match %q", tt.pattern, name)
-			}
-		}
-		for _, name := range strings.Fields(tt.no) {
-			if p.match(name) {
-				t.Errorf("%q matches %q", tt.pattern, name)
-			}
-		}
-	}
-}
-
 var (
 	no = false
 
@@ -69,6 +37,8 @@ func TestFind(t *testing.T) {
 		{Host: "one.example", Repository: "hub/**", Registry: "hub"},
 		{Host: "one.example", Repository: "team/*", Registry: "main"},
 		{Host: "::1", Registry: "hub"},
+		{Host: "*.wild.example", Repository: "team/*", Registry: "hub"},
+		{Namespace: "Docker.io", Registry: "hub"},
 		{Repository: "any/*", Registry: "main"},
 	}, pools(t, registries))
 	if err != nil {
@@ -88,6 +58,15 @@ func TestFind(t *testing.T) {
 		{"[::1]:8443", "/v2/team/app/tags/list", "hub"},
 		{"[::1]", "/v2/team/app/tags/list", "hub"},
 		{"[::2]:8443", "/v2/team/app/tags/list", ""},
+		{"x.wild.example", "/v2/team/app/tags/list", "hub"},
+		{"wild.example", "/v2/team/app/tags/list", ""},
+		{"x.y.wild.example", "/v2/team/app/tags/list", ""},
+		{"two.example", "/v2/any/app/tags/list?ns=two.example", "main"},
+		{"two.example:5000", "/v2/any/app/tags/list?ns=TWO.example:5000", "main"},
+		{"two.example", "/v2/any/app/tags/list?ns=docker.io", "hub"},
+		{"two.example", "/v2/other/app/tags/list?ns=docker.io", "hub"},
+		{"two.example", "/v2/any/app/tags/list?ns=evil.example", ""},
+		{"two.example", "/v2/_catalog?ns=evil.example", ""},
 	} {
 		req, err := oci.Parse("GET", tt.target)
 		if err != nil {
@@ -133,6 +112,41 @@ var validateTests = []struct {
 	{"slash at the end", []RouteConfig{{Repository: "team/", Registry: "main"}}, "[0].repository: it has an empty"},
 	{"never reached", []RouteConfig{{Registry: "main"}, {Host: "a", Registry: "hub"}}, "[1]: can never match, because routes[0]"},
 	{"same twice", []RouteConfig{{Repository: "a/*", Registry: "main"}, {Repository: "a/*", Registry: "hub"}}, "[1]: can never match"},
+	{"covered by a wider pattern", []RouteConfig{{Repository: "a/**", Registry: "main"}, {Repository: "a/*/c", Registry: "hub"}}, "[1]: can never match"},
+	{"covered by a wildcard", []RouteConfig{{Host: "*.b", Registry: "main"}, {Host: "a.B", Registry: "hub"}}, "[1]: can never match"},
+	{"wildcard after a host of it", []RouteConfig{{Host: "a.b", Registry: "main"}, {Host: "*.b", Registry: "hub"}}, ""},
+	{"host without a label", []RouteConfig{{Host: "*.", Registry: "main"}}, "[0].host: "},
+	{"star within a host", []RouteConfig{{Host: "a.*.b", Registry: "main"}}, "[0].host: "},
+	{"other actions", []RouteConfig{{Actions: []string{"push", "delete"}, Registry: "main"}, {Registry: "hub"}}, ""},
+	{"no action left", []RouteConfig{{Actions: []string{"push", "pull"}, Registry: "main"}, {Actions: []string{"push"}, Registry: "hub"}}, "[1]: can never match"},
+	{"unknown action", []RouteConfig{{Actions: []string{"pull", "read"}, Registry: "main"}}, "[0].actions[1]: \"read\" is none of"},
+	{"star for an action", []RouteConfig{{Actions: []string{"*"}, Registry: "main"}}, "[0].actions[0]: \"*\" is none of"},
+	{"other namespace", []RouteConfig{{Namespace: "docker.io", Registry: "hub"}, {Registry: "main"}}, ""},
+	{"namespace with a scheme", []RouteConfig{{Namespace: "https://docker.io", Registry: "hub"}}, "[0].ns: "},
+	{"strip", []RouteConfig{{Repository: "hub/**", Registry: "hub", Strip: "hub/"}, {Registry: "main"}}, ""},
+	{"strip without a pattern", []RouteConfig{{Registry: "main", Strip: "hub/"}}, "[0].strip: not every name"},
+	{"strip of a part", []RouteConfig{{Repository: "hub-*/**", Registry: "main", Strip: "hub-"}}, "[0].strip: \"hub-\" is not made of"},
+	{"strip of a pattern", []RouteConfig{{Repository: "*/app", Registry: "main", Strip: "hub/"}}, "[0].strip: not every name"},
+	{"strip of everything", []RouteConfig{{Repository: "hub/app", Registry: "main", Strip: "hub/app"}}, "[0].strip: not every name"},
+	{"add of no name", []RouteConfig{{Registry: "main", Add: "../"}}, "[0].add: \"../\" is not made of"},
+	{"rename of many", []RouteConfig{{Repository: "a/*", Registry: "main", Rename: "b"}}, "[0].rename: is one name, so"},
+	{"rename of all", []RouteConfig{{Registry: "main", Rename: "b"}}, "[0].rename: is one name, so"},
+	{"rename and strip", []RouteConfig{{Repository: "a/b", Registry: "main", Rename: "b", Strip: "a"}}, "[0].rename: gives the whole name"},
+	{"rename to a beginning", []RouteConfig{{Repository: "a/b", Registry: "main", Rename: "b/"}}, "[0].rename: \"b/\" is a beginning"},
+	{"alias", []RouteConfig{{Repository: "old/app", Registry: "main", Rename: "new/app"}, {Repository: "team/**", Registry: "main"}}, ""},
+	{"alias beside the name", []RouteConfig{{Repository: "old/app", Registry: "main", Rename: "new/app"}, {Registry: "main"}}, "[1]: would give new/app of registry \"main\" a second name, new/app, beside old/app of routes[0]"},
+	{"alias beside a name that is hidden", []RouteConfig{{Repository: "old/app", Registry: "main", Rename: "new/app"}, {Repository: "new/*", Registry: "hub"}, {Registry: "main"}}, ""},
+	{"alias beside a name that is hidden in part", []RouteConfig{{Repository: "old/app", Registry: "main", Rename: "new/app"}, {Repository: "new/*", Actions: []string{"pull"}, Registry: "hub"}, {Registry: "main"}}, "[2]: would give new/app"},
+	{"two aliases", []RouteConfig{{Repository: "a", Registry: "main", Rename: "c"}, {Repository: "b", Registry: "main", Rename: "c"}}, "[1]: would give c of registry \"main\" a second name, b, beside a of routes[0]"},
+	{"aliases of two registries", []RouteConfig{{Repository: "a", Registry: "main", Rename: "c"}, {Repository: "b", Registry: "hub", Rename: "c"}}, ""},
+	{"one name on two hosts", []RouteConfig{{Host: "a", Registry: "main", Add: "x"}, {Host: "b", Registry: "main", Add: "x/"}}, ""},
+	{"two names on two hosts", []RouteConfig{{Host: "a", Registry: "main", Add: "x"}, {Host: "b", Registry: "main"}}, "[1]: would give x/** of registry"},
+	{"two names by glob", []RouteConfig{{Repository: "a/x-*", Registry: "main", Strip: "a"}, {Repository: "b/*-y", Registry: "main", Strip: "b"}}, "[1]: would give *-y of registry"},
+	{"names apart by glob", []RouteConfig{{Repository: "a/x-*", Registry: "main", Strip: "a"}, {Repository: "b/y-*", Registry: "main", Strip: "b"}}, ""},
+	{"unchecked with another name", []RouteConfig{{Host: "f", Registry: "free", Add: "x"}}, "[0]: registry \"free\" is not checked (check: false), so its names"},
+	{"unchecked for pulls", []RouteConfig{{Host: "f", Registry: "free", Actions: []string{"pull"}}}, "[0].repository: registry \"free\" is not checked"},
+	{"unchecked as a mirror", []RouteConfig{{Host: "f", Namespace: "docker.io", Registry: "free"}, {Host: "f", Registry: "free"}}, ""},
+	{"unchecked after a wildcard", []RouteConfig{{Host: "*.b", Repository: "x/*", Registry: "main"}, {Host: "a.b", Registry: "free"}}, "[1].host: registry \"free\" is not checked"},
 	{"unchecked on a host of its own", []RouteConfig{{Host: "f", Registry: "free"}, {Registry: "main"}}, ""},
 	{"unchecked after another host", []RouteConfig{{Host: "a", Registry: "main"}, {Registry: "free"}}, ""},
 	{"unchecked in part", []RouteConfig{{Host: "f", Repository: "a/*", Registry: "free"}}, "[0].repository: registry \"free\" is not checked"},

@@ -99,7 +99,7 @@ func (c RouteConfig) validateNames() error {
 	case strings.HasSuffix(c.Rename, "/"):
 		l.Addf("rename", "%q is a beginning of a name", c.Rename)
 	}
-	if s := parts(c.Strip); len(s) > 0 && (len(p) <= len(s) || !p[:len(s)].exact() || p[:len(s)].String() != s.String()) {
+	if s := parts(c.Strip); len(l) == 0 && len(s) > 0 && (len(p) <= len(s) || !p[:len(s)].exact() || p[:len(s)].String() != s.String()) {
 		l.Addf("strip", "not every name that matches repository %q begins with %s/", c.Repository, s)
 	}
 	return l.Err()

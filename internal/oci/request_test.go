@@ -28,6 +28,9 @@ var accepted = []struct {
 	{"GET", "/v2/a/b/manifests/latest", GetManifest, "repository:a/b:pull", "/v2/a/b/manifests/latest", ""},
 	{"HEAD", "/v2/a/manifests/" + someDigest, GetManifest, "repository:a:pull", "/v2/a/manifests/" + someDigest, ""},
 	{"GET", "/v2/a/manifests/x?ns=docker.io", GetManifest, "repository:a:pull", "/v2/a/manifests/x", ""},
+	{"GET", "/v2/a/manifests/x?ns=docker.io&ns=docker.io", GetManifest, "repository:a:pull", "/v2/a/manifests/x", ""},
+	{"GET", "/v2/a/manifests/x?ns=", GetManifest, "repository:a:pull", "/v2/a/manifests/x", ""},
+	{"GET", "/v2/a/tags/list?n=", ListTags, "repository:a:pull", "/v2/a/tags/list", "n="},
 	{"GET", "/v2/a/manifests/x?from=secret/a&mount=x", GetManifest, "repository:a:pull", "/v2/a/manifests/x", ""},
 	{"PUT", "/v2/a/manifests/v1?tag=other", PutManifest, "repository:a:pull,push", "/v2/a/manifests/v1", ""},
 	{"DELETE", "/v2/a/manifests/" + someDigest, DeleteManifest, "repository:a:delete", "/v2/a/manifests/" + someDigest, ""},
@@ -129,6 +132,12 @@ var refused = []struct {
 	{"POST", "/v2/a/blobs/uploads/?mount=md5:00&from=pub/a", InvalidDigest},
 	{"PUT", "/v2/a/blobs/uploads/U?digest=sha256:zz", InvalidDigest},
 	{"GET", "/v2/_catalog?last=../../x", BadRequest},
+	{"GET", "/v2/a/manifests/x?ns=docker.io&ns=quay.io", BadRequest},
+	{"GET", "/v2/a/manifests/x?ns=http://10.0.0.1/", BadRequest},
+	{"GET", "/v2/a/manifests/x?ns=a@b", BadRequest},
+	{"GET", "/v2/a/tags/list?n=-1", InvalidPage},
+	{"GET", "/v2/_catalog?n=ten", InvalidPage},
+	{"GET", "/v2/_catalog?n=99999999999999999999", InvalidPage},
 	{"GET", "/v2/_catalog?" + strings.Repeat("a=1&", 40), BadRequest},
 }
 
