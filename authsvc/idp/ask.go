@@ -34,12 +34,12 @@ func get(ctx context.Context, client *http.Client, address string, token authn.S
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return reply{}, unanswered(req.URL.Host, err)
+		return reply{}, discreet(unanswered(req.URL.Host, err), token.Reveal())
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return reply{}, unanswered(req.URL.Host, err)
+		return reply{}, discreet(unanswered(req.URL.Host, err), token.Reveal())
 	}
 	return reply{req.URL.Host, res.StatusCode, res.Header, body}, nil
 }
