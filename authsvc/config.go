@@ -5,8 +5,10 @@ import (
 	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/idp"
+	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/problem"
@@ -36,6 +38,8 @@ type Config struct {
 	// LDAPAuth are directories that are asked about accounts which nobody before
 	// knows.
 	LDAPAuth ldap.Configs `yaml:"ldap_auth"`
+	// MongoAuth is a collection of MongoDB with accounts that nobody before knows.
+	MongoAuth *mongo.UsersConfig `yaml:"mongo_auth"`
 	// XormAuth is a database with accounts that nobody before knows.
 	XormAuth *sqldb.UsersConfig `yaml:"xorm_auth"`
 	// ClientCertificates are the accounts of those who show a certificate below
@@ -44,10 +48,16 @@ type Config struct {
 	// ACL are the rules; the first that matches decides, and without one
 	// nothing is granted.
 	ACL acl.Config `yaml:"acl"`
-	// ACLXorm is a database with more rules, which follow those of ACL.
+	// ACLMongo is a collection of MongoDB with more rules, which follow those of
+	// ACL.
+	ACLMongo *mongo.RulesConfig `yaml:"acl_mongo"`
+	// ACLXorm is a database with more rules, which follow those.
 	ACLXorm *sqldb.RulesConfig `yaml:"acl_xorm"`
 	// ExtAuthz is a program or a hook that is asked when no rule matches.
 	ExtAuthz *ext.RulesConfig `yaml:"ext_authz"`
+	// CasbinAuthz is a policy of Casbin, which decides whatever nobody before it
+	// has decided.
+	CasbinAuthz *casbin.Config `yaml:"casbin_authz"`
 }
 
 // Validate reports every mistake.
@@ -60,18 +70,31 @@ func (c Config) Validate() error {
 	}
 	c.checkProviders(&l)
 	l.Under("ldap_auth", c.LDAPAuth.Validate())
+	if c.MongoAuth != nil {
+		l.Under("mongo_auth", c.MongoAuth.Validate())
+	}
 	if c.XormAuth != nil {
 		l.Under("xorm_auth", c.XormAuth.Validate())
 	}
 	l.Under("client_certificates", c.ClientCertificates.Validate())
+	c.checkRules(&l)
+	return l.Err()
+}
+
+func (c Config) checkRules(l *problem.List) {
 	l.Under("acl", c.ACL.Validate())
+	if c.ACLMongo != nil {
+		l.Under("acl_mongo", c.ACLMongo.Validate())
+	}
 	if c.ACLXorm != nil {
 		l.Under("acl_xorm", c.ACLXorm.Validate())
 	}
 	if c.ExtAuthz != nil {
 		l.Under("ext_authz", c.ExtAuthz.Validate())
 	}
-	return l.Err()
+	if c.CasbinAuthz != nil {
+		l.Under("casbin_authz", c.CasbinAuthz.Validate())
+	}
 }
 
 func (c Config) checkProviders(l *problem.List) {
@@ -94,8 +117,11 @@ func (c Config) HasPages() bool {
 
 // KnowsAnybody reports whether there is a place where accounts could be.
 func (c Config) KnowsAnybody() bool {
-	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || c.XormAuth != nil || len(c.ClientCertificates) > 0 || c.HasPages()
+	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || c.MongoAuth != nil || c.XormAuth != nil ||
+		len(c.ClientCertificates) > 0 || c.HasPages()
 }
 
 // GrantsAnything reports whether there is a place where rules could be.
-func (c Config) GrantsAnything() bool { return len(c.ACL) > 0 || c.ACLXorm != nil || c.ExtAuthz != nil }
+func (c Config) GrantsAnything() bool {
+	return len(c.ACL) > 0 || c.ACLMongo != nil || c.ACLXorm != nil || c.ExtAuthz != nil || c.CasbinAuthz != nil
+}

@@ -17,6 +17,7 @@ type hint struct {
 
 const (
 	notYet    = "is not there yet"
+	noPlugins = "is docker_auth's. There are no Go plugins"
 	ownLogins = "is docker_auth's. Logins are kept in state here, where docker_auth's own are not taken over: delete it, and have people log in once more"
 	ownRoot   = "is docker_auth's. Here tokens are signed with keys that change every day, below a root that registries" +
 		" take as rootcertbundle: give them what `regate root` prints, or bring your own CA as root: {cert, key}"
@@ -39,11 +40,8 @@ var hints = []hint{
 	{"level_token_db", "revalidate_after", ownLogins},
 	{"gcs_token_db", "revalidate_after", ownLogins},
 	{"redis_token_db", "revalidate_after", ownLogins},
-	{"mongo_auth", "acl", notYet},
-	{"plugin_authn", "acl", notYet},
-	{"acl_mongo", "acl", notYet},
-	{"plugin_authz", "acl", notYet},
-	{"casbin_authz", "acl", notYet},
+	{"plugin_authn", "acl", noPlugins + "; ext_auth asks a program or a hook"},
+	{"plugin_authz", "acl", noPlugins + "; ext_authz asks a program or a hook"},
 }
 
 // unknown says what is probably meant by a key that the level does not have.

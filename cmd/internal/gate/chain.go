@@ -11,6 +11,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/htpasswd"
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/configs"
@@ -46,6 +47,7 @@ func (p *process) login(g *generation) (*authsvc.Login, error) {
 		m.addHtpasswd,
 		m.addExt,
 		m.addLDAP,
+		m.addMongo,
 		m.addXorm,
 	} {
 		if err := add(g.file.Auth); err != nil {
@@ -112,6 +114,18 @@ func (m *chainMaker) addLDAP(c authsvc.Config) error {
 	return nil
 }
 
+func (m *chainMaker) addMongo(c authsvc.Config) error {
+	if c.MongoAuth == nil {
+		return nil
+	}
+	users, err := mongo.NewUsers(*c.MongoAuth, m.passwords)
+	if err != nil {
+		return m.file.Explain("auth.mongo_auth", err)
+	}
+	m.chain, m.learning = append(m.chain, users), append(m.learning, users)
+	return nil
+}
+
 func (m *chainMaker) addXorm(c authsvc.Config) error {
 	if c.XormAuth == nil {
 		return nil
@@ -139,6 +153,7 @@ func sameAccounts(was, is *configs.File) bool {
 	a, b := was.Auth, is.Auth
 	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) && reflect.DeepEqual(a.LDAPAuth, b.LDAPAuth) &&
 		a.HtpasswdFile == b.HtpasswdFile && was.Seen()[a.HtpasswdFile] == is.Seen()[b.HtpasswdFile] &&
+		reflect.DeepEqual(a.MongoAuth, b.MongoAuth) &&
 		sameUsers(a.XormAuth, b.XormAuth, was, is)
 }
 

@@ -6,7 +6,9 @@ import (
 	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/htpasswd"
+	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/keyring"
@@ -36,9 +38,14 @@ func Check(file *configs.File) error {
 	checkDatabases(file, &l)
 	_, err = cert.New(file.Auth.ClientCertificates, nil, acme.ReadClientCAs)
 	l.Under("auth.client_certificates", err)
+	checkMongo(file, &l)
 	if cfg := file.Auth.ExtAuthz; cfg != nil {
 		_, err := ext.NewRules(*cfg, nil)
 		l.Under("auth.ext_authz", err)
+	}
+	if cfg := file.Auth.CasbinAuthz; cfg != nil {
+		_, err := casbin.New(*cfg)
+		l.Under("auth.casbin_authz", err)
 	}
 	if path := file.State.KeyFile; path != "" {
 		_, err := state.LoadKey(path)
@@ -51,6 +58,17 @@ func Check(file *configs.File) error {
 		return file.Explain("", err)
 	}
 	return nil
+}
+
+func checkMongo(file *configs.File, l *problem.List) {
+	if cfg := file.Auth.MongoAuth; cfg != nil {
+		_, err := mongo.NewUsers(*cfg, nil)
+		l.Under("auth.mongo_auth", err)
+	}
+	if cfg := file.Auth.ACLMongo; cfg != nil {
+		_, err := mongo.NewRules(*cfg, nil)
+		l.Under("auth.acl_mongo", err)
+	}
 }
 
 // checkDatabases reads the files that tell where they are.

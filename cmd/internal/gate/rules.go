@@ -4,7 +4,9 @@ import (
 	"reflect"
 
 	"github.com/regate/regate/authsvc/acl"
+	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/configs"
 )
@@ -14,8 +16,10 @@ import (
 func (p *process) decide(g *generation) (acl.Decider, error) {
 	for _, add := range []func(*generation) error{
 		p.addACL,
+		p.addACLMongo,
 		p.addACLXorm,
 		p.addExtAuthz,
+		p.addCasbin,
 	} {
 		if err := add(g); err != nil {
 			return nil, err
@@ -33,6 +37,20 @@ func (p *process) addACL(g *generation) error {
 	return nil
 }
 
+func (p *process) addACLMongo(g *generation) error {
+	cfg := g.file.Auth.ACLMongo
+	if cfg == nil {
+		return nil
+	}
+	rules, err := mongo.NewRules(*cfg, p.log)
+	if err != nil {
+		return g.file.Explain("auth.acl_mongo", err)
+	}
+	p.follow(g, "acl_mongo", rules.Follower, func(was *configs.File) bool { return reflect.DeepEqual(was.Auth.ACLMongo, cfg) })
+	g.rules = append(g.rules, rules)
+	return nil
+}
+
 func (p *process) addACLXorm(g *generation) error {
 	cfg := g.file.Auth.ACLXorm
 	if cfg == nil {
@@ -43,6 +61,7 @@ func (p *process) addACLXorm(g *generation) error {
 		return g.file.Explain("auth.acl_xorm", err)
 	}
 	p.follow(g, "acl_xorm", rules, func(was *configs.File) bool { return sameRules(was.Auth.ACLXorm, cfg, was, g.file) })
+	g.rules = append(g.rules, rules)
 	return nil
 }
 
@@ -59,8 +78,21 @@ func (p *process) addExtAuthz(g *generation) error {
 	return nil
 }
 
-// follow adds rules that are kept somewhere else. They are read as long as the
-// generation lives; if the live one has the same, they stay until then.
+func (p *process) addCasbin(g *generation) error {
+	cfg := g.file.Auth.CasbinAuthz
+	if cfg == nil {
+		return nil
+	}
+	policy, err := casbin.New(*cfg)
+	if err != nil {
+		return g.file.Explain("auth.casbin_authz", err)
+	}
+	g.rules = append(g.rules, policy)
+	return nil
+}
+
+// follow has rules that are kept somewhere else read as long as the generation
+// lives. If the live one has the same, they stay until they were read.
 func (p *process) follow(g *generation, key string, rules *acl.Follower, same func(was *configs.File) bool) {
 	if live := p.board.live.Load(); live != nil && live.followed[key] != nil && same(live.file) {
 		rules.Inherit(live.followed[key])
@@ -69,7 +101,6 @@ func (p *process) follow(g *generation, key string, rules *acl.Follower, same fu
 		g.followed = make(map[string]*acl.Follower)
 	}
 	g.followed[key] = rules
-	g.rules = append(g.rules, rules)
 }
 
 // sameRules compares the databases whose rules are read.
