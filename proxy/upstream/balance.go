@@ -40,9 +40,10 @@ func (p *Pool) highest(repository string, fit func(*Endpoint) bool) (best *Endpo
 // that come while nobody has anything to do.
 func (p *Pool) leastBusy(fit func(*Endpoint) bool) (best *Endpoint) {
 	var least int64
-	start := p.start()
-	for i := range p.endpoints {
-		e := p.endpoints[(start+i)%len(p.endpoints)]
+	n := len(p.endpoints)
+	start := p.turn(n)
+	for i := range n {
+		e := p.endpoints[(start+i)%n]
 		if !fit(e) {
 			continue
 		}
@@ -65,7 +66,7 @@ func (p *Pool) following(fit func(*Endpoint) bool) *Endpoint {
 	if fitting == 0 {
 		return nil
 	}
-	nth := p.start() % fitting
+	nth := p.turn(fitting)
 	for _, e := range p.endpoints {
 		if !fit(e) {
 			continue
@@ -78,8 +79,8 @@ func (p *Pool) following(fit func(*Endpoint) bool) *Endpoint {
 	return nil // one has gone down since they were counted
 }
 
-// start is where to begin, another one each time.
-func (p *Pool) start() int { return int(p.turns.Add(1) % uint64(len(p.endpoints))) }
+// turn is one of n, another one each time.
+func (p *Pool) turn(n int) int { return int(p.turns.Add(1) % uint64(n)) }
 
 // fnv is FNV-1a. Gates of different builds must agree on it.
 func fnv(text string) uint64 {

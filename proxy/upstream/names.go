@@ -101,7 +101,10 @@ func (n *names) dial(ctx context.Context, port string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := race(ctx, n.order(known), port)
+	connect := func(ctx context.Context, a netip.Addr) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(a.String(), port))
+	}
+	c, err := race(ctx, n.order(known), connect)
 	if err == nil || ctx.Err() != nil {
 		return c, err
 	}
@@ -112,7 +115,7 @@ func (n *names) dial(ctx context.Context, port string) (net.Conn, error) {
 	if slices.Equal(fresh, known) {
 		return nil, err
 	}
-	return race(ctx, n.order(fresh), port)
+	return race(ctx, n.order(fresh), connect)
 }
 
 // order begins with another address each time, and lets the families take
@@ -140,7 +143,7 @@ func (n *names) order(all []netip.Addr) []netip.Addr {
 
 // race connects to the first address that lets it. Each begins when the one
 // before has failed, or has had its head start.
-func race(ctx context.Context, all []netip.Addr, port string) (net.Conn, error) {
+func race(ctx context.Context, all []netip.Addr, connect func(context.Context, netip.Addr) (net.Conn, error)) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
@@ -148,8 +151,8 @@ func race(ctx context.Context, all []netip.Addr, port string) (net.Conn, error) 
 		err error
 	}
 	results := make(chan result)
-	connect := func(a netip.Addr) {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(a.String(), port))
+	try := func(a netip.Addr) {
+		c, err := connect(ctx, a)
 		select {
 		case results <- result{c, err}:
 		case <-ctx.Done(): // another one has won
@@ -162,7 +165,7 @@ func race(ctx context.Context, all []netip.Addr, port string) (net.Conn, error) 
 	for next, running := 0, 0; next < len(all) || running > 0; {
 		var late <-chan time.Time
 		if next < len(all) {
-			go connect(all[next])
+			go try(all[next])
 			next++
 			running++
 		}
