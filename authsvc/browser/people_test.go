@@ -201,6 +201,34 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestRotatedAndThenDown: the provider takes the refresh token, gives the next
+// one, and cannot say more. The next one is the only one that is good.
+func TestRotatedAndThenDown(t *testing.T) {
+	r := newRig(t)
+	r.enters(alice())
+	good := authn.Secret("refresh-1")
+	r.github.renew = func(_ string, refresh authn.Secret) (idp.Person, error) {
+		if refresh != good {
+			return idp.Person{}, &idp.Refusal{Msg: "this refresh token was used before"}
+		}
+		good += "+"
+		if refresh == "refresh-1" {
+			return idp.Person{Refresh: good}, errors.New("groups cannot be had")
+		}
+		p := alice()
+		p.Refresh = good
+		return p, nil
+	}
+	r.clock.pass(time.Hour)
+	r.finds("web", nil) // as of the last answer
+	r.clock.pass(time.Hour)
+	r.finds("web", nil)
+	r.asked(2)
+	if r.tokens() != 1 {
+		t.Error("the token was revoked")
+	}
+}
+
 func TestWithoutRefreshTheLoginEnds(t *testing.T) {
 	r := newRig(t)
 	p := alice()

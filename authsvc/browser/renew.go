@@ -111,6 +111,12 @@ func (p *People) answered(ctx context.Context, account string, l login, a answer
 		p.failed.Set(account, a.err)
 		p.log.Warn("provider cannot be asked, its last word counts for a day",
 			zap.String("subject", account), zap.Duration("since", p.age(l.Asked)), zap.Error(a.err))
+		if fresh := a.person.Refresh.Reveal(); fresh != "" && fresh != l.Refresh {
+			// The provider failed only after it had taken the one before.
+			l.Refresh = fresh
+			_, err := p.keep(ctx, account, l)
+			return login{}, errors.Join(a.err, err)
+		}
 		return login{}, a.err
 	}
 	next := l
