@@ -21,6 +21,16 @@ func (c OIDCConfigs) path(i int) string {
 	return "[" + strconv.Itoa(i) + "]"
 }
 
+// Callback is the path to which browsers come back from one of them. It is
+// docker_auth's if there is no other; else each has its own, so that none gets
+// the code of another (RFC 9700 4.4.2.2).
+func (c OIDCConfigs) Callback(i int) string {
+	if len(c) == 1 {
+		return "/oidc_auth"
+	}
+	return "/oidc_auth/" + c[i].Name
+}
+
 // OIDCConfig is one provider that speaks OpenID Connect.
 type OIDCConfig struct {
 	Client `yaml:",inline"`
@@ -33,7 +43,8 @@ type OIDCConfig struct {
 	// /.well-known/openid-configuration. Required.
 	Issuer string `yaml:"issuer"`
 	// RedirectURL is the call-back, as it is registered. Default: /oidc_auth
-	// below the name by which one came.
+	// below the name by which one came, and where there are several
+	// /oidc_auth/NAME.
 	RedirectURL string `yaml:"redirect_url"`
 	// Scopes are what the gate asks for, openid among them. With some providers
 	// offline_access is what lets it ask again later. Default [openid, email].

@@ -123,6 +123,7 @@ func (c OIDCConfigs) Validate() error {
 	known := make(map[string]bool)
 	for i, provider := range c {
 		l.Under(c.path(i), provider.Validate())
+		checkCallback(&l, problem.Join(c.path(i), "redirect_url"), provider.RedirectURL, c.Callback(i))
 		name := problem.Join(c.path(i), "name")
 		switch {
 		case len(c) > 1 && provider.Name == "":
@@ -146,7 +147,6 @@ func (c OIDCConfig) Validate() error {
 		l.Addf("issuer", "is missing; it is the provider's URL, such as https://login.example.com")
 	}
 	checkServer(&l, "issuer", c.Issuer)
-	checkCallback(&l, "redirect_url", c.RedirectURL, "/oidc_auth")
 	checkScopes(&l, c.Scopes)
 	if full := c.withDefaults(); !slices.Contains(full.Scopes, "openid") {
 		l.Addf("scopes", "need openid, without which a provider says nothing of who somebody is")
