@@ -15,7 +15,7 @@ import (
 // Bounds of what can be configured.
 const (
 	mostHTTPTimeout      = time.Minute
-	leastRevalidateAfter = time.Minute
+	leastRevalidateAfter = time.Second
 	mostRevalidateAfter  = 24 * time.Hour
 	leastMaxAge          = time.Hour
 	mostMaxAge           = 366 * 24 * time.Hour
