@@ -43,6 +43,7 @@ tls-audit: build install ## look at the https listener with testssl.sh, as e2e d
 bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; eight minutes on a quiet machine
 	go test -run '^$$' -bench . ./authsvc/acl
 	go test -run '^$$' -bench 'KnownLogin$$' ./authsvc/...
+	go test -run '^$$' -bench Catalog ./cmd/internal/gate
 	cd e2e && go test -tags bench -count=1 -timeout 20m -v ./bench
 
 soak: build install ## work on a gate for MINUTES, and see that it does not grow
