@@ -20,14 +20,16 @@ func TestValidate(t *testing.T) {
 		config interface{ Validate() error }
 		want   string // what it says, in any order; "" if it is good
 	}{
-		"github":                 {hub, ""},
-		"gitlab":                 {lab, ""},
-		"google":                 {google, ""},
-		"oidc":                   {OIDCConfigs{oidc}, ""},
-		"no client":              {with(hub, func(c *GitHubConfig) { c.Client = Client{} }), "client_id: is missing; client_secret: is missing"},
-		"two secrets":            {with(google, func(c *GoogleConfig) { c.ClientSecretFile = "x" }), "client_secret: stands beside"},
-		"a file for a secret":    {with(google, func(c *GoogleConfig) { c.ClientSecretFile, c.ClientSecret = "x", "" }), ""},
-		"times":                  {with(lab, func(c *GitLabConfig) { c.HTTPTimeout, c.RevalidateAfter, c.MaxAge = -1, time.Millisecond, 1e6*time.Hour }), "http_timeout: -1ns is not; revalidate_after: 1ms is not; max_age: 1000000h0m0s is not"},
+		"github":              {hub, ""},
+		"gitlab":              {lab, ""},
+		"google":              {google, ""},
+		"oidc":                {OIDCConfigs{oidc}, ""},
+		"no client":           {with(hub, func(c *GitHubConfig) { c.Client = Client{} }), "client_id: is missing; client_secret: is missing"},
+		"two secrets":         {with(google, func(c *GoogleConfig) { c.ClientSecretFile = "x" }), "client_secret: stands beside"},
+		"a file for a secret": {with(google, func(c *GoogleConfig) { c.ClientSecretFile, c.ClientSecret = "x", "" }), ""},
+		"times": {with(lab, func(c *GitLabConfig) {
+			c.HTTPTimeout, c.RevalidateAfter, c.MaxAge = -1, time.Millisecond, 1e6*time.Hour
+		}), "http_timeout: -1ns is not; revalidate_after: 1ms is not; max_age: 1000000h0m0s is not"},
 		"everybody of GitHub":    {with(hub, func(c *GitHubConfig) { c.Organization = "" }), "organization: is missing, so everybody"},
 		"everybody of our own":   {with(hub, func(c *GitHubConfig) { c.Organization, c.GitHubWebURI = "", "https://git.acme.com" }), ""},
 		"everybody of GitLab":    {with(lab, func(c *GitLabConfig) { c.Organization = "" }), "organization: is missing, so everybody"},
