@@ -9,6 +9,7 @@ import (
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/authsvc/mongo"
+	"github.com/regate/regate/authsvc/secret"
 	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/problem"
@@ -35,6 +36,8 @@ type Config struct {
 	GitHubAuth *idp.GitHubConfig `yaml:"github_auth"`
 	OIDCAuth   idp.OIDCConfigs   `yaml:"oidc_auth"`
 	GitLabAuth *idp.GitLabConfig `yaml:"gitlab_auth"`
+	// PersonalTokens are what people can make who have logged in with a browser.
+	PersonalTokens secret.Config `yaml:"personal_tokens"`
 	// LDAPAuth are directories that are asked about accounts which nobody before
 	// knows.
 	LDAPAuth ldap.Configs `yaml:"ldap_auth"`
@@ -69,6 +72,7 @@ func (c Config) Validate() error {
 		l.Under("ext_auth", c.ExtAuth.Validate())
 	}
 	c.checkProviders(&l)
+	l.Under("personal_tokens", c.PersonalTokens.Validate())
 	l.Under("ldap_auth", c.LDAPAuth.Validate())
 	if c.MongoAuth != nil {
 		l.Under("mongo_auth", c.MongoAuth.Validate())

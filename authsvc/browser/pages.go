@@ -57,7 +57,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
 	guard(w.Header())
 	switch path {
 	case "/":
-		return p.read(w, r, func(w http.ResponseWriter, r *http.Request) error { return goTo(w, loginPath) })
+		return p.read(w, r, showFront)
 	case loginPath:
 		return p.read(w, r, p.showLogin)
 	case tokensPath:
@@ -86,6 +86,13 @@ func (p *Pages) people(method string) *People {
 			return m
 		}
 	}
+	return nil
+}
+
+// showFront sends whoever types in the name of the registry to the login.
+func showFront(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Location", loginPath)
+	w.WriteHeader(http.StatusFound)
 	return nil
 }
 

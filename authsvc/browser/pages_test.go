@@ -145,7 +145,7 @@ func TestPagesOfPaths(t *testing.T) {
 		status         int
 		location       string
 	}{
-		{"GET", "/", 303, "/login"},
+		{"GET", "/", 302, "/login"},
 		{"GET", "/tokens", 303, "/login"},
 		{"HEAD", "/login", 200, ""},
 		{"POST", "/login", 405, ""},

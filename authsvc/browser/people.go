@@ -23,7 +23,6 @@ type People struct {
 	before authn.Finder
 	store  state.Store
 	book   *secret.Book
-	decoy  func(ctx context.Context, password string) error
 	now    func() time.Time
 	log    *zap.Logger
 
@@ -42,19 +41,14 @@ type PeopleParts struct {
 	Before authn.Finder // whose names nobody can take by logging in; nil has none
 	Store  state.Store
 	Book   *secret.Book
-	// Decoy spends the time of comparing a password; nil spends none.
-	Decoy func(ctx context.Context, password string) error
-	Now   func() time.Time // the clock; nil is time.Now
-	Log   *zap.Logger      // nil is silence
+	Now    func() time.Time // the clock; nil is time.Now
+	Log    *zap.Logger      // nil is silence
 }
 
 // NewPeople makes People. It asks neither the provider nor the state.
 func NewPeople(p PeopleParts) *People {
 	if p.Before == nil {
 		p.Before = authn.Chain{}
-	}
-	if p.Decoy == nil {
-		p.Decoy = func(context.Context, string) error { return nil }
 	}
 	if p.Now == nil {
 		p.Now = time.Now
@@ -63,7 +57,7 @@ func NewPeople(p PeopleParts) *People {
 		p.Log = zap.NewNop()
 	}
 	return &People{
-		method: p.Method, before: p.Before, store: p.Store, book: p.Book, decoy: p.Decoy, now: p.Now,
+		method: p.Method, before: p.Before, store: p.Store, book: p.Book, now: p.Now,
 		log:    p.Log.Named("browser").With(zap.String("method", p.Method.Name)),
 		failed: cache.New[string, error](cache.Options{TTL: askAgain, Now: p.Now}),
 	}
@@ -72,22 +66,26 @@ func NewPeople(p PeopleParts) *People {
 // Name is that of the method.
 func (p *People) Name() string { return p.method.Name }
 
+// Close ends the provider's idle connections.
+func (p *People) Close() error {
+	if c, ok := p.method.Provider.(interface{ Close() }); ok {
+		c.Close()
+	}
+	return nil
+}
+
 var (
 	errTaken   = errors.New("the name is that of an account which logs in another way")
 	errStarted = errors.New("has logged in with a browser, and has personal tokens in the place of a password")
 )
 
-// Authenticate is authn.Authenticator's. Nobody here has a password, and to
-// find that out takes as long as to compare one.
+// Authenticate is authn.Authenticator's. Nobody here has a password.
 func (p *People) Authenticate(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
 	if c.Account == "" || c.Certified() {
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	if _, err := p.read(ctx, c.Account); err != nil {
 		return authn.Identity{}, err
-	}
-	if err := p.decoy(ctx, c.Password.Reveal()); err != nil {
-		return authn.Identity{}, authn.Undecided(err)
 	}
 	return authn.Identity{}, fmt.Errorf("%w: %w", authn.ErrWrongPassword, errStarted)
 }

@@ -71,7 +71,7 @@ func (p *Pages) goOut(w http.ResponseWriter, r *http.Request, m *People) error {
 	if plainHost(back.Host) != plainHost(r.Host) {
 		// The provider sends browsers back to another of our names, where the
 		// cookie would not be: begin there.
-		w.Header().Set("Location", back.String())
+		w.Header().Set("Location", "https://"+back.Host+m.method.Path)
 		w.WriteHeader(http.StatusFound)
 		return nil
 	}

@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"authsvc/idp":                 {"authsvc/authn"},
 	"authsvc/secret":              {"internal/state", "authsvc/authn"},                  // authn for Secret alone
 	"authsvc/sqldb":               {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
+	"authsvc/browser":             {"authsvc/authn", "authsvc/idp", "authsvc/secret", "internal/edge", "internal/oci", "internal/state"},
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc/mongo":               {"authsvc/authn", "authsvc/acl", "authsvc/password"},
 	"authsvc/casbin":              {"authsvc/authn", "authsvc/acl", "internal/oci"},

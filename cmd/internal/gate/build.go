@@ -38,6 +38,7 @@ type generation struct {
 
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
+	pages                            http.Handler // nil if nobody can log in with a browser
 
 	certs  *acme.Manager // of the process
 	commit func()        // makes the certificates follow; cannot fail

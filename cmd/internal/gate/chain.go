@@ -10,6 +10,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/htpasswd"
 	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/browser"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/password"
@@ -24,6 +25,7 @@ type chainMaker struct {
 	file      *configs.File
 	databases *sqldb.Databases
 	chain     authn.Chain
+	people    []*browser.People
 	cost      int                       // highest of all hashes that are known
 	learning  []interface{ Cost() int } // who sees hashes as they are asked for
 }
@@ -40,12 +42,13 @@ func (m *chainMaker) highest() int {
 // login makes what logs people in. To add an authenticator is to add a line
 // here, where docker_auth has it: that is the order that people rely on. The
 // htpasswd file is an appendix to users.
-func (p *process) login(g *generation) (*authsvc.Login, error) {
+func (p *process) login(g *generation) (authn.Authenticator, error) {
 	m := &chainMaker{process: p, file: g.file, databases: &g.databases}
 	for _, add := range []func(authsvc.Config) error{
 		m.addUsers,
 		m.addHtpasswd,
 		m.addExt,
+		m.addBrowsers,
 		m.addLDAP,
 		m.addMongo,
 		m.addXorm,
@@ -56,7 +59,8 @@ func (p *process) login(g *generation) (*authsvc.Login, error) {
 	}
 	g.users = m.chain
 	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.highest(), secret) }
-	return authsvc.NewLogin(g.users, g.known, decoy), nil
+	p.openPages(g, m.people)
+	return m.personal(authsvc.NewLogin(g.users, g.known, decoy)), nil
 }
 
 // certified makes what knows the accounts of client certificates, which are not
@@ -151,7 +155,7 @@ func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity
 // sameAccounts compares what the chain is made of.
 func sameAccounts(was, is *configs.File) bool {
 	a, b := was.Auth, is.Auth
-	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) && reflect.DeepEqual(a.LDAPAuth, b.LDAPAuth) &&
+	return reflect.DeepEqual(a.Users, b.Users) && reflect.DeepEqual(a.ExtAuth, b.ExtAuth) && sameBrowsers(a, b) && reflect.DeepEqual(a.LDAPAuth, b.LDAPAuth) &&
 		a.HtpasswdFile == b.HtpasswdFile && was.Seen()[a.HtpasswdFile] == is.Seen()[b.HtpasswdFile] &&
 		reflect.DeepEqual(a.MongoAuth, b.MongoAuth) &&
 		sameUsers(a.XormAuth, b.XormAuth, was, is)

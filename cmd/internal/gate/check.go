@@ -36,6 +36,7 @@ func Check(file *configs.File) error {
 	_, err := file.Auth.LDAPAuth.Open(nil)
 	l.Under("auth.ldap_auth", err)
 	checkDatabases(file, &l)
+	checkBrowsers(file, &l)
 	_, err = cert.New(file.Auth.ClientCertificates, nil, acme.ReadClientCAs)
 	l.Under("auth.client_certificates", err)
 	checkMongo(file, &l)

@@ -80,6 +80,7 @@ type process struct {
 	tickets   [keyring.SecretSize]byte // the key of what stands in the URLs of uploads
 	hidden    [keyring.SecretSize]byte // the key of what must not be read in those of listings
 	certs     *acme.Manager
+	desk      desk           // where people log in with a browser
 	passwords *password.Pool // one for all generations, so that all together leave a core free
 	meter     *metrics.Metrics
 	watch     *configs.Watcher
@@ -124,6 +125,9 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 	if p.hidden, err = keyring.Secret(ctx, p.store, "catalog"); err != nil {
 		return nil, err
 	}
+	if p.desk, err = openDesk(ctx, p.store, p.log); err != nil {
+		return nil, err
+	}
 	if p.certs, err = openCerts(ctx, file, p.store, p.log); err != nil {
 		return nil, err
 	}
@@ -138,6 +142,7 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	p.certs.Start(p.work)
 	p.start(func() { p.ring.Run(p.work) })
 	p.start(func() { p.revoked.Run(p.work) })
+	p.start(func() { p.desk.book.Run(p.work) })
 	p.start(func() { p.followSignals(p.work) })
 	p.start(func() { p.watch.Run(p.work, func() { _ = p.reload(p.work) }) })
 

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/regate/regate/authsvc/browser"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/metrics"
 	"github.com/regate/regate/internal/oci"
@@ -22,6 +23,8 @@ func (g *generation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.tokens.ServeHTTP(w, r)
 	case path == "/.well-known/jwks.json":
 		g.keys.ServeHTTP(w, r)
+	case g.pages != nil && browser.Owns(path):
+		g.pages.ServeHTTP(w, r)
 	case path == caPath:
 		g.authority.ServeHTTP(w, r)
 	default:

@@ -1,0 +1,171 @@
+package authsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/secret"
+	"github.com/regate/regate/internal/oci"
+)
+
+// A finding is who vouches for the owners of tokens.
+type finding func(account string) (authn.Identity, error)
+
+func (f finding) Find(_ context.Context, account string) (authn.Identity, error) { return f(account) }
+
+// A personalRig is a rig before which tokens are asked for.
+type personalRig struct {
+	*rig
+	book  *secret.Book
+	vouch error // of the method
+}
+
+// newPersonalRig has tokens of the method m, whose owners are of the team web.
+func newPersonalRig(t *testing.T, more ...authn.Authenticator) *personalRig {
+	t.Helper()
+	p := &personalRig{rig: newRig(t, more...)}
+	p.book = secret.New(p.store, nil, nil)
+	m := finding(func(account string) (authn.Identity, error) {
+		return authn.Identity{Account: account, Labels: authn.Labels{"team": {{Value: "web"}}}}, p.vouch
+	})
+	p.service.users = NewPersonal(p.book, map[string]authn.Finder{"m": m}, p.login)
+	return p
+}
+
+func (p *personalRig) make(t *testing.T, tok secret.Token) (authn.Secret, string) {
+	t.Helper()
+	tok.Kind = secret.Personal
+	text, made, err := p.book.Create(t.Context(), tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text, made.ID
+}
+
+// asks asks for a token of the gate, and returns the status.
+func (p *personalRig) asks(t *testing.T, account string, text authn.Secret) int {
+	t.Helper()
+	w, body := p.ask(t, shown{method: "GET", basic: account + ":" + text.Reveal(), query: "service=registry.test&scope=repository:web/x:pull,push"})
+	if w.Code == http.StatusOK && body["scope"] != "repository:web/x:pull,push" {
+		t.Errorf("scope %v", body["scope"])
+	}
+	return w.Code
+}
+
+func TestPersonalTokens(t *testing.T) {
+	p := newPersonalRig(t)
+	text, _ := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	odd, _ := p.make(t, secret.Token{Owner: "Dev/Two", Method: "m"})
+	gone, _ := p.make(t, secret.Token{Owner: "dev", Method: "is not there"})
+	old, _ := p.make(t, secret.Token{Owner: "dev", Method: "m", Expires: time.Now()})
+	good := text.Reveal()
+	for _, tt := range []struct {
+		name, account string
+		text          string
+		want          int
+	}{
+		{"right", "dev", good, 200},
+		{"capitals, where the owner has none", "DEV", good, 200},
+		{"another's account", "admin", good, 401},
+		{"expired", "dev", old.Reveal(), 401},
+		{"of a method that is gone", "dev", gone.Reveal(), 401},
+		{"damaged", "dev", good[:len(good)-1] + "_", 401},
+		{"cut off", "dev", good[:20], 401},
+		{"the mark alone", "dev", "rgt_", 401},
+		{"with a password behind it", "dev", good + "dev secret", 401},
+		{"other case of an owner with capitals", "dev/two", odd.Reveal(), 401},
+	} {
+		before := p.asked.Load()
+		if got := p.asks(t, tt.account, authn.Secret(tt.text)); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+		if p.asked.Load() != before {
+			t.Errorf("%s: a back end is shown the token", tt.name)
+		}
+	}
+	if got := p.asks(t, "dev", "dev secret"); got != 200 {
+		t.Errorf("a password gets %d", got)
+	}
+}
+
+// TestRevokedStopsAtOnce: at /auth, and where Basic credentials come along with
+// the request itself.
+func TestRevokedStopsAtOnce(t *testing.T) {
+	p := newPersonalRig(t)
+	text, id := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	enters := func() error {
+		_, err := p.door.Authorize(t.Context(), oci.Shown{Authorization: oci.NewSecret(basic("dev:" + text.Reveal()))}, needs("repository:web/x:pull"))
+		return err
+	}
+	for range 2 {
+		if got := p.asks(t, "dev", text); got != 200 {
+			t.Errorf("before: %d", got)
+		}
+		if err := enters(); err != nil {
+			t.Errorf("before: %v", err)
+		}
+	}
+	if err := p.book.Revoke(t.Context(), "dev", id); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.asks(t, "dev", text); got != 401 {
+		t.Errorf("after: %d", got)
+	}
+	var refused *oci.Refusal
+	if err := enters(); !errors.As(err, &refused) || refused.Reason != oci.NoToken {
+		t.Errorf("after: %v", err)
+	}
+}
+
+func TestOwnerOfAToken(t *testing.T) {
+	p := newPersonalRig(t)
+	text, _ := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	for _, tt := range []struct {
+		vouch error
+		want  int
+	}{
+		{nil, 200},
+		{authn.ErrUnknownUser, 401},
+		{fmt.Errorf("%w: not in acme", authn.ErrUnknownUser), 401},
+		{errDown, 503},
+		{nil, 200},
+	} {
+		p.vouch = tt.vouch
+		if got := p.asks(t, "dev", text); got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.vouch, got, tt.want)
+		}
+	}
+	if err := p.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.asks(t, "dev", text); got != 503 {
+		t.Errorf("without the state: %d, want 503", got)
+	}
+}
+
+// TestRefusedTokenIsLoggedWithItsReason, and without its text.
+func TestRefusedTokenIsLoggedWithItsReason(t *testing.T) {
+	p := newPersonalRig(t)
+	text, id := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	if err := p.book.Revoke(t.Context(), "dev", id); err != nil {
+		t.Fatal(err)
+	}
+	p.asks(t, "dev", text)
+	found := false
+	for _, line := range p.logs.All() {
+		all := fmt.Sprint(line.Message, line.ContextMap())
+		found = found || strings.Contains(all, secret.ErrUnknown.Error())
+		if strings.Contains(all, text.Reveal()[20:]) {
+			t.Errorf("line %s", all)
+		}
+	}
+	if !found {
+		t.Error("no line says why")
+	}
+}
