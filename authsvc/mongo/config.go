@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"slices"
 	"time"
 
 	"github.com/regate/regate/authsvc/acl"
@@ -68,6 +69,13 @@ type RulesConfig struct {
 	Collection string `yaml:"collection"`
 
 	acl.Refresh `yaml:",inline"`
+}
+
+// Same reports whether the rules of both are the same documents, however they
+// are read.
+func (c *RulesConfig) Same(other *RulesConfig) bool {
+	return c != nil && other != nil && slices.Equal(c.DialInfo.Addrs, other.DialInfo.Addrs) &&
+		c.DialInfo.ReplicaSet == other.DialInfo.ReplicaSet && c.DialInfo.Database == other.DialInfo.Database && c.Collection == other.Collection
 }
 
 const (

@@ -125,3 +125,23 @@ func said(err error) string {
 	}
 	return err.Error()
 }
+
+func TestSame(t *testing.T) {
+	minute := time.Minute
+	cfg := &RulesConfig{DialInfo: local(), Collection: "acl"}
+	for _, tt := range []struct {
+		other *RulesConfig
+		want  bool
+	}{
+		{nil, false},
+		{&RulesConfig{DialInfo: with(func(d *DialInfo) { d.Username, d.Timeout = "other", time.Second }), Collection: "acl", Refresh: acl.Refresh{CacheTTL: &minute}}, true},
+		{&RulesConfig{DialInfo: local(), Collection: "acl2"}, false},
+		{&RulesConfig{DialInfo: with(func(d *DialInfo) { d.Database = "other" }), Collection: "acl"}, false},
+		{&RulesConfig{DialInfo: with(func(d *DialInfo) { d.Addrs = []string{"other"} }), Collection: "acl"}, false},
+		{&RulesConfig{DialInfo: with(func(d *DialInfo) { d.ReplicaSet = "other" }), Collection: "acl"}, false},
+	} {
+		if got := cfg.Same(tt.other); got != tt.want {
+			t.Errorf("Same(%+v) = %v", tt.other, got)
+		}
+	}
+}

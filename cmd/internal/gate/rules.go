@@ -46,7 +46,7 @@ func (p *process) addACLMongo(g *generation) error {
 	if err != nil {
 		return g.file.Explain("auth.acl_mongo", err)
 	}
-	p.follow(g, "acl_mongo", rules.Follower, func(was *configs.File) bool { return reflect.DeepEqual(was.Auth.ACLMongo, cfg) })
+	p.follow(g, "acl_mongo", rules.Follower, func(was *configs.File) bool { return cfg.Same(was.Auth.ACLMongo) })
 	g.rules = append(g.rules, rules)
 	return nil
 }
