@@ -18,7 +18,7 @@ import (
 // secrets are those that only clients and other servers are told.
 var secrets = []string{
 	adminPassword, devPassword, upstreamPassword, ownerPassword, guestPassword, hookToken,
-	alicePassword, bobPassword, gatePassword, expiredPassword, "not-her-password", "not-it", "not-the-password",
+	alicePassword, bobPassword, gatePassword, expiredPassword, databasePassword, "not-her-password", "not-it", "not-the-password",
 }
 
 func TestMain(m *testing.M) { testbed.Main(m, secrets...) }
