@@ -149,7 +149,7 @@ func holding(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const wantLost = `{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"upload unknown, begin it anew"}]}`
+const wantLost = `{"errors":[{"code":"BLOB_UPLOAD_INVALID","message":"upload unknown, begin it anew"}]}`
 
 // TestUploadGoesOnWithItsTicket wants each answer to lead on, and the registry
 // to see none of it.

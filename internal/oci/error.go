@@ -36,7 +36,9 @@ const (
 
 // kinds is the only place where a kind meets a status and a code of the
 // distribution-spec. UNKNOWN and UNAVAILABLE are distribution's additions to
-// it. Clients retry 504 most widely, hence Unreachable.
+// it. Clients retry 504 most widely, hence Unreachable. Of an upload that
+// cannot go on they begin another, docker and podman after any 404 that is
+// JSON, crane only if it says BLOB_UPLOAD_INVALID, as distribution does.
 var kinds = [...]struct {
 	name   string
 	code   string
@@ -49,7 +51,7 @@ var kinds = [...]struct {
 	InvalidDigest:   {"invalid_digest", "DIGEST_INVALID", http.StatusBadRequest},
 	InvalidPage:     {"invalid_page", "PAGINATION_NUMBER_INVALID", http.StatusBadRequest},
 	UnknownName:     {"unknown_name", "NAME_UNKNOWN", http.StatusNotFound},
-	UnknownUpload:   {"unknown_upload", "BLOB_UPLOAD_UNKNOWN", http.StatusNotFound},
+	UnknownUpload:   {"unknown_upload", "BLOB_UPLOAD_INVALID", http.StatusNotFound},
 	Unsupported:     {"unsupported", "UNSUPPORTED", http.StatusMethodNotAllowed},
 	TooMany:         {"too_many", "TOOMANYREQUESTS", http.StatusTooManyRequests},
 	BadRequest:      {"bad_request", "UNSUPPORTED", http.StatusBadRequest},
