@@ -151,9 +151,35 @@ func FuzzPublic(f *testing.F) {
 	for _, tt := range linkTests {
 		f.Add(tt.link)
 	}
-	target, _ := url.Parse("http://10.0.0.7:5000" + uploads)
-	req, _ := oci.Parse("GET", "/v2/team/app/tags/list")
-	a := &answer{
+	for _, tt := range linkTests {
+		f.Add(strings.ReplaceAll(tt.link, "team/app", "prod/team/app"))
+	}
+	answers := []*answer{listingOf(f, "team/app"), listingOf(f, "prod/team/app"), listingOf(f, "app")}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, a := range answers {
+			if got, err := a.publicLocation(text); err == nil {
+				checkPublic(t, text, got)
+			}
+			if got, err := a.publicLink(text); err == nil {
+				got, _, _ = strings.Cut(strings.TrimPrefix(got, "<"), ">")
+				checkPublic(t, text, got)
+			}
+		}
+	})
+}
+
+// listingOf is the answer to a request for the tags of team/app, which the
+// registry knows by the name inside.
+func listingOf(t testing.TB, inside string) *answer {
+	req, err := oci.Parse("GET", "/v2/team/app/tags/list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := req.Renamed(inside, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &answer{
 		relay: &relay{
 			exchange: exchange{req: req, sent: req, route: new(Route), ep: new(upstream.Endpoint)},
 			r:        &http.Request{Host: "gate.example"},
