@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,7 @@ var commitTests = []struct {
 	call   call
 	faults []fault // of the commit, and of what follows
 	want   int
-	heads  int // requests after the first
+	heads  int64 // requests after the first
 }{
 	{"was done", call{path: upload}, []fault{late}, 201, 1},
 	{"was done, with a body", call{path: upload, body: io.MultiReader(strings.NewReader("layer"))}, []fault{late}, 201, 1},
@@ -39,14 +40,14 @@ func TestEndOfUploadIsNotRepeated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g, _, replicas := newReplicas(t, 3, setup{})
 			inOrder(replicas, tt.faults...)
-			writes, heads := 0, 0
+			var writes, heads atomic.Int64
 			for _, r := range replicas {
 				next := r.fault
 				r.fault = func(req *http.Request) (fault, int) {
 					if req.Method == http.MethodHead {
-						heads++
+						heads.Add(1)
 					} else {
-						writes++
+						writes.Add(1)
 					}
 					return next(req)
 				}
@@ -57,8 +58,8 @@ func TestEndOfUploadIsNotRepeated(t *testing.T) {
 			if res == nil || res.StatusCode != tt.want {
 				t.Fatalf("answer %v %s, want %d", res, body, tt.want)
 			}
-			if writes != 1 || heads != tt.heads {
-				t.Errorf("%d commits and %d questions, want 1 and %d", writes, heads, tt.heads)
+			if writes.Load() != 1 || heads.Load() != tt.heads {
+				t.Errorf("%d commits and %d questions, want 1 and %d", writes.Load(), heads.Load(), tt.heads)
 			}
 			if tt.want != 201 {
 				return
@@ -78,14 +79,13 @@ func TestEndOfUploadIsNotRepeated(t *testing.T) {
 func TestRegistryStallsAndAnotherGoesOn(t *testing.T) {
 	t.Parallel()
 	protocols(t, func(t *testing.T, http2 bool) {
-		g, s, replicas := newReplicas(t, 2, setup{http2: http2, limits: impatient})
+		g, s, replicas := newReplicas(t, 2, setup{http2: http2, limits: Limits{Idle: 3 * time.Second}}) // a busy machine stalls, too
 		content := noise(size)
 		digest := s.put(content)
-		first := true
+		var begun atomic.Bool
 		for _, r := range replicas {
 			r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if first {
-					first = false
+				if !begun.Swap(true) {
 					s.ServeHTTP(&stuck{ResponseWriter: w, ctx: req.Context(), left: size / 2}, req)
 					return
 				}
@@ -94,7 +94,7 @@ func TestRegistryStallsAndAnotherGoesOn(t *testing.T) {
 		}
 		_, body, cut := g.do(t, call{path: blobs + digest, auth: bearer("ann", everything)})
 		if cut || body != string(content) {
-			t.Errorf("broken off: %v, %d bytes, want %d", cut, len(body), size)
+			t.Errorf("broken off: %v, %d bytes, want %d: %v", cut, len(body), size, g.line(t)["error"])
 		}
 	})
 }
