@@ -138,7 +138,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if req.Op == oci.ListCatalog && route.Pool.Checked() {
 		return g.list(w, r, x)
 	}
-	if x.ep, x.done, err = pick(x); err != nil {
+	if x.ep, x.done, err = pick(r, x); err != nil {
 		return err
 	}
 	return g.forward(w, r, x)

@@ -13,11 +13,11 @@ import (
 // the request goes on with one. No other can, unless the registry's servers
 // share their storage and a secret, so if that one is gone the client has to
 // begin anew, with whichever is left.
-func pick(x exchange) (ep *upstream.Endpoint, done func(), err error) {
+func pick(r *http.Request, x exchange) (ep *upstream.Endpoint, done func(), err error) {
 	ep, done, err = x.route.Pool.Pick(upstream.Want{Repository: x.sent.Repo, Backend: x.ticket.backend})
 	switch {
 	case errors.Is(err, upstream.ErrNoBackend), errors.Is(err, upstream.ErrBackendDown):
-		return nil, nil, lostUpload(err)
+		return nil, nil, serverGone(r, x.req, err)
 	case err != nil:
 		return nil, nil, unavailable(err)
 	}

@@ -107,8 +107,9 @@ func (f *relay) conclude(a *answer, err error) (*answer, error) {
 // lost is the error of an upload whose server cannot be reached: there may be
 // others with which the client can begin anew.
 func (f *relay) lost(err error) error {
-	if f.req.Upload != "" && f.route.Pool.Several() && errors.Is(err, upstream.ErrConnect) {
-		return lostUpload(err)
+	var e *oci.Error
+	if f.req.Upload != "" && f.route.Pool.Several() && errors.As(err, &e) && e.Kind == oci.Unreachable {
+		return serverGone(f.r, f.req, err)
 	}
 	return err
 }

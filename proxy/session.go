@@ -173,3 +173,16 @@ func (a *answer) ticketFor(link oci.Request) string {
 func lostUpload(cause error) error {
 	return oci.Errorf(oci.UnknownUpload, "upload unknown, begin it anew").Because(cause)
 }
+
+// serverGone is the error of a request for an upload whose server is gone,
+// while there are others. What makes a client begin anew is not the same for
+// all: docker, podman and crane, which send an upload in a PATCH and end it with
+// an empty PUT, do so if the upload is unknown, and podman for nothing else;
+// BuildKit, which sends it in one PUT, after any 5xx alone. containerd, oras and
+// regctl, which do that as well, give up whatever is said.
+func serverGone(r *http.Request, req oci.Request, cause error) error {
+	if req.Op == oci.FinishUpload && r.ContentLength != 0 {
+		return oci.Errorf(oci.Unreachable, "registry unreachable").Because(cause)
+	}
+	return lostUpload(cause)
+}
