@@ -108,3 +108,24 @@ func TestConnString(t *testing.T) {
 		}
 	}
 }
+
+func TestHasPassword(t *testing.T) {
+	for _, tt := range []struct {
+		kind, text string
+		want       bool
+	}{
+		{MySQL, "gate:hunter2@tcp(h:3306)/auth", true},
+		{MySQL, "gate@unix(/run/mysqld/mysqld.sock)/auth", false},
+		{MySQL, "gate:hunter2@h", true},
+		{Postgres, "postgres://gate:hunter2@h/auth", true},
+		{Postgres, "user=gate password=hunter2", true},
+		{Postgres, "postgres://gate@h/auth?sslcert=a&sslkey=b", true}, // whose files are not here
+		{Postgres, "postgres://gate@h/auth", false},
+		{SQLite, "auth.db", false},
+		{"oracle", "x", true},
+	} {
+		if got := (Connection{DatabaseType: tt.kind, ConnString: authn.Secret(tt.text)}).HasPassword(); got != tt.want {
+			t.Errorf("HasPassword() of %s %s = %v", tt.kind, tt.text, got)
+		}
+	}
+}

@@ -20,6 +20,8 @@ type address struct {
 	host string // "" if it is on this machine
 	open bool   // others on the way can read along, or answer in its place
 	how  string // to mend that
+
+	password bool // is in the conn string
 	// connect makes the pool, and connects to nothing. With roots every
 	// connection is encrypted, to a server with a certificate of theirs.
 	connect func(roots *x509.CertPool) *sql.DB

@@ -29,6 +29,7 @@ func parseMySQL(text string) (address, error) {
 	cfg.Logger = silent{}
 	a := address{open: cfg.TLS == nil || cfg.TLS.InsecureSkipVerify || cfg.AllowFallbackToPlaintext}
 	a.how = "has no tls=true, so everybody on the way can read the hashes, and answer in the place of the database: add it, or give its ca"
+	a.password = cfg.Passwd != ""
 	if cfg.Net != "unix" {
 		a.host, _, _ = net.SplitHostPort(cfg.Addr)
 	}

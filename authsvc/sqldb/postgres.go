@@ -24,6 +24,7 @@ func parsePostgres(text string) (address, error) {
 		return address{}, err
 	}
 	a := address{how: "has sslmode=disable, so everybody on the way can read the hashes, and answer in the place of the database: write sslmode=verify-full, or give its ca"}
+	a.password = cfg.Password != ""
 	for _, w := range waysOf(cfg) {
 		if !local(w.Host) && w.TLSConfig == nil {
 			a.host, a.open = w.Host, true

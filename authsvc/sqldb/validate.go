@@ -52,6 +52,17 @@ func (c Connection) checkText(l *problem.List, path, text string) {
 	}
 }
 
+// HasPassword reports whether there is one in ConnString, or could be, since
+// nobody can read it.
+func (c Connection) HasPassword() bool {
+	d, err := c.dialect()
+	if err != nil {
+		return true
+	}
+	a, err := d.parse(c.ConnString.Reveal())
+	return err != nil || a.password
+}
+
 // local reports whether nobody else can read along.
 func local(host string) bool {
 	a, err := netip.ParseAddr(host)
