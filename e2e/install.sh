@@ -24,7 +24,8 @@ registry github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 helm helm.sh/helm/v4/cmd/helm@v4.3.1
 pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
 pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1
-step-ca github.com/smallstep/certificates/cmd/step-ca@v0.30.2"
+step-ca github.com/smallstep/certificates/cmd/step-ca@v0.30.2
+toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 
 say() { echo "install: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -75,12 +76,14 @@ install_packages() {
 }
 
 # A stamp names program, version and compiler, so a change of any builds anew.
+# A package may be called otherwise than its program.
 install_program() {
 	stamp=$stamps/$1-$(echo "${2##*@}" | tr / _)-$(go env GOVERSION)
 	[ ! -e "$stamp" ] || [ ! -x "$bin/$1" ] || return 0
 	say "go install $2"
-	GOBIN=$bin GOFLAGS= CGO_ENABLED=0 go install -ldflags='-s -w' "$2" || die "go install $2 did not succeed"
-	[ -x "$bin/$1" ] || die "go install $2 made no $bin/$1"
+	fresh=$(mktemp -d)
+	GOBIN=$fresh GOFLAGS= CGO_ENABLED=0 go install -ldflags='-s -w' "$2" || die "go install $2 did not succeed"
+	mv "$fresh"/* "$bin/$1" && rmdir "$fresh" || die "go install $2 made no program"
 	rm -f "$stamps/$1"-*
 	: >"$stamp"
 }

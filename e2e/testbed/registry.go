@@ -69,6 +69,9 @@ func (cfg RegistryConfig) yaml(dir string) string {
 	if cfg.Store == "" {
 		cfg.Store = filepath.Join(dir, "store")
 	}
+	if cfg.Store == "" {
+		cfg.Store = filepath.Join(dir, "store")
+	}
 	if cfg.Secret == "" {
 		cfg.Secret = "testbed"
 	}
