@@ -64,6 +64,8 @@ const rules = `  acl:
 func TestCommands(t *testing.T) {
 	good := configFile(t, rules)
 	asking := configFile(t, rules+"  ext_auth: {url: https://accounts.test/login}\n  ext_authz: {command: /bin/false}\n")
+	stored := configFile(t, rules+"  acl_xorm: {database_type: sqlite3, conn_string: /nowhere/auth.db}\n")
+	both := configFile(t, rules+"  acl_xorm: {database_type: sqlite3, conn_string: /nowhere/auth.db}\n  ext_authz: {command: /bin/false}\n")
 	absent := configFile(t, rules+"  ext_auth: {command: /nowhere/login}\n  ext_authz: {command: /nowhere/may}\n")
 	unreadable := configFile(t, rules)
 	text, _ := os.ReadFile(unreadable)
@@ -97,6 +99,10 @@ func TestCommands(t *testing.T) {
 		{"explain a label", []string{"explain", "-c", good, "--user", "bob", "--label", "team=ops", "--scope", "repository:ops/x:pull"}, 0, "granted   pull\n", ""},
 		{"explain says what never matches", []string{"explain", "-c", good, "--scope", "repository:x:pull"}, 0, "acl[2] can never match: acl[0] comes first", ""},
 		{"explain does not ask", []string{"explain", "-c", asking, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "granted   what ext_authz says\n  acl[0]  does not match: ", ""},
+		{"explain knows no rules of a database", []string{"explain", "-c", stored, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "granted   what acl_xorm says\n  acl[0]  does not match: ", ""},
+		{"and says so", []string{"explain", "-c", stored, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "no rule matches, so acl_xorm would be asked\n", ""},
+		{"in their order", []string{"explain", "-c", both, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "no rule matches, so acl_xorm, then ext_authz would be asked: /bin/false", ""},
+		{"and as JSON", []string{"explain", "-c", both, "--user", "bob", "--scope", "repository:ops/x:pull", "--json"}, 0, "\"next\": [\n    \"acl_xorm\",\n    \"ext_authz\"\n  ]", ""},
 		{"explain says who would be asked what", []string{"explain", "-c", asking, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "no rule matches, so ext_authz would be asked: /bin/false", ""},
 		{"explain says who would be asked about whom", []string{"explain", "-c", asking, "--user", "bob", "--scope", "repository:ops/x:pull"}, 0, "ext_auth would be asked about it, and could give it others: https://accounts.test/login", ""},
 		{"explain without a scope", []string{"explain", "-c", good}, 2, "", "--scope is missing"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/authn/static"
@@ -33,7 +34,7 @@ func explainCommand(s streams) *cobra.Command {
 		Long: `explain decides as a running gate would, and says for each scope which rule of auth.acl it was,
 why none before it, and what is granted. The labels of the account are those in auth.users and those
 given with --label. It also lists the rules that can never match. It says so where a running gate
-would ask a program or a hook, but does not ask it.`,
+would ask a program, a hook, a policy, or the rules of a database, but does not ask them.`,
 		Example: `  regate explain -c regate.yaml --user alice --scope repository:web/shop:pull,push
   regate explain --user bob --label team=web --ip 10.1.2.3 --scope repository:web/shop:push --json
   regate explain --scope repository:pub/tool:pull        # the anonymous`,
@@ -63,7 +64,8 @@ type report struct {
 	Known       bool              `json:"known"`              // whether the account is in auth.users
 	ExtAuth     string            `json:"ext_auth,omitempty"` // who would be asked about an account that is not known
 	Answers     []acl.Explanation `json:"answers"`
-	ExtAuthz    string            `json:"ext_authz,omitempty"` // who would be asked where no rule decides
+	Next        []string          `json:"next,omitempty"`      // the keys of all that would be asked where no rule decides, in their order
+	ExtAuthz    string            `json:"ext_authz,omitempty"` // who that is for this key
 	Never       []acl.Shadow      `json:"never"`
 	NotCompared []int             `json:"not_compared"`
 }
@@ -88,6 +90,7 @@ func explain(ctx context.Context, s streams, file *configs.File, q question) err
 	if c := file.Auth.ExtAuth; c != nil {
 		r.ExtAuth = c.Asked()
 	}
+	r.Next = next(file.Auth)
 	if c := file.Auth.ExtAuthz; c != nil {
 		r.ExtAuthz = c.Asked()
 	}
@@ -104,6 +107,24 @@ func explain(ctx context.Context, s streams, file *configs.File, q question) err
 	}
 	r.print(s.out, scope)
 	return nil
+}
+
+// next are the keys of what decides where no rule of acl does, in their order.
+func next(c authsvc.Config) (keys []string) {
+	for _, of := range []struct {
+		key   string
+		there bool
+	}{
+		{"acl_mongo", c.ACLMongo != nil},
+		{"acl_xorm", c.ACLXorm != nil},
+		{"ext_authz", c.ExtAuthz != nil},
+		{"casbin_authz", c.CasbinAuthz != nil},
+	} {
+		if of.there {
+			keys = append(keys, of.key)
+		}
+	}
+	return keys
 }
 
 // ask is the question but for what is wanted.
@@ -156,10 +177,8 @@ func (r report) print(w io.Writer, scope oci.Scope) {
 		switch {
 		case e.Undecided:
 			fmt.Fprintf(w, "  acl[%d]  has too many combinations of labels to try, so nothing is granted\n          %s\n", e.Rule, e.Text)
-		case e.Rule < 0 && r.ExtAuthz != "":
-			fmt.Fprintf(w, "  no rule matches, so ext_authz would be asked: %s\n", r.ExtAuthz)
 		case e.Rule < 0:
-			fmt.Fprintln(w, "  no rule matches")
+			fmt.Fprintf(w, "  no rule matches%s\n", r.after())
 		default:
 			fmt.Fprintf(w, "  acl[%d]  decides: %s\n", e.Rule, e.Text)
 		}
@@ -175,10 +194,21 @@ func (r report) print(w io.Writer, scope oci.Scope) {
 
 func (r report) granted(e acl.Explanation) string {
 	switch {
-	case e.Rule < 0 && r.ExtAuthz != "":
-		return "what ext_authz says"
+	case e.Rule < 0 && len(r.Next) > 0:
+		return "what " + strings.Join(r.Next, " or ") + " says"
 	case e.Granted.Actions == 0:
 		return "nothing"
 	}
 	return e.Granted.Actions.String()
+}
+
+// after says who would be asked where no rule matches, if anybody would be.
+func (r report) after() string {
+	switch {
+	case len(r.Next) == 0:
+		return ""
+	case r.ExtAuthz == "":
+		return ", so " + strings.Join(r.Next, ", then ") + " would be asked"
+	}
+	return ", so " + strings.Join(r.Next, ", then ") + " would be asked: " + r.ExtAuthz
 }
