@@ -63,7 +63,7 @@ func (p *Google) read(ctx context.Context, s session) (who Person, err error) {
 		return Person{}, err
 	}
 	if !p.ours(s.claims, who.Account) {
-		return Person{}, &Refusal{fmt.Sprintf("%s is not an account of %s", who.Account, p.cfg.Domain)}
+		return Person{}, &Refusal{fmt.Sprintf("the account %s is not one of %s", who.Account, p.cfg.Domain)}
 	}
 	who.Subject, _ = s.claims.text("sub")
 	return who, nil

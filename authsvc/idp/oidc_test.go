@@ -210,10 +210,10 @@ func TestGoogle(t *testing.T) {
 	}{
 		{"of the domain", "example.com", object{"hd": "example.com"}, "alice@example.com (s-1)", false},
 		{"anybody", "", object{}, "alice@example.com (s-1)", false},
-		{"private account with such an address", "example.com", object{}, "not an account of example.com", true},
-		{"of another domain", "example.com", object{"hd": "example.org", "email": "alice@example.org"}, "not an account of example.com", true},
-		{"of a domain below", "example.com", object{"hd": "x.example.com", "email": "alice@x.example.com"}, "not an account of example.com", true},
-		{"two at signs", "example.com", object{"hd": "example.com", "email": `"a@example.com"@example.org`}, "not an account of example.com", true},
+		{"private account with such an address", "example.com", object{}, "is not one of example.com", true},
+		{"of another domain", "example.com", object{"hd": "example.org", "email": "alice@example.org"}, "is not one of example.com", true},
+		{"of a domain below", "example.com", object{"hd": "x.example.com", "email": "alice@x.example.com"}, "is not one of example.com", true},
+		{"two at signs", "example.com", object{"hd": "example.com", "email": `"a@example.com"@example.org`}, "is not one of example.com", true},
 		{"not verified", "", object{"email_verified": false}, "not verified", true},
 		{"not said to be verified", "", object{"email_verified": nil}, "not verified", true},
 	} {

@@ -126,13 +126,16 @@ func (ca *CA) Pool() *x509.CertPool {
 	return pool
 }
 
+// TLS has this authority trusted alone.
+func (ca *CA) TLS() *tls.Config { return &tls.Config{RootCAs: ca.Pool()} }
+
 // HTTP returns a client that trusts this authority alone and follows no
 // redirect.
 func (ca *CA) HTTP() *http.Client {
 	return &http.Client{
 		Timeout: Patience,
 		Transport: attentive{&http.Transport{
-			TLSClientConfig:    &tls.Config{RootCAs: ca.Pool()},
+			TLSClientConfig:    ca.TLS(),
 			ForceAttemptHTTP2:  true,
 			DisableCompression: true,
 		}},

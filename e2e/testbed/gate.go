@@ -16,13 +16,14 @@ import (
 // addresses, so that others may be told of them; Start runs it.
 type Gate struct {
 	*Process
-	Host  string // gate.test:PORT, as clients write it
-	URL   string // https://gate.test:PORT
-	Plain string // http://gate.test:PORT; "" has it listen nowhere
-	Admin string // http://127.0.0.1:PORT
-	CA    *CA    // who signs its certificate; its own is known after Start
-	TLS   string // the section tls of its configuration
-	File  string // its configuration
+	Host  string   // gate.test:PORT, as clients write it
+	URL   string   // https://gate.test:PORT
+	Plain string   // http://gate.test:PORT; "" has it listen nowhere
+	Admin string   // http://127.0.0.1:PORT
+	CA    *CA      // who signs its certificate; its own is known after Start
+	TLS   string   // the section tls of its configuration
+	File  string   // its configuration
+	Env   []string // beside PATH and HOME
 
 	Port, PlainPort int
 
@@ -90,7 +91,7 @@ func (g *Gate) Start(t testing.TB) {
 // without. It may be used again when the gate has ended.
 func (g *Gate) Launch(t testing.TB) {
 	t.Helper()
-	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Dir: g.dir})
+	g.Process = Start(t, Command{Program: "regate", Args: []string{"serve", "-c", g.File}, Env: g.Env, Dir: g.dir})
 	t.Cleanup(func() { g.overhear(t.Name()) })
 	g.Await(t, g.ready)
 }
