@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/configs/dockerauth"
 )
 
@@ -113,6 +115,21 @@ func (thisMachine) Program(command string) error {
 // Directory is dockerauth.Machine's.
 func (thisMachine) Directory(cfg ldap.Config) error {
 	_, err := ldap.Configs{cfg}.Open(nil)
+	return err
+}
+
+// File is dockerauth.Machine's.
+func (thisMachine) File(path string) error {
+	text, err := os.ReadFile(path)
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
+		err = fmt.Errorf("%s is empty", path)
+	}
+	return err
+}
+
+// Policy is dockerauth.Machine's.
+func (thisMachine) Policy(cfg casbin.Config) error {
+	_, err := casbin.New(cfg)
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/problem"
@@ -26,6 +27,8 @@ type nowhere struct{}
 
 func (nowhere) Program(string) error        { return os.ErrNotExist }
 func (nowhere) Directory(ldap.Config) error { return os.ErrNotExist }
+func (nowhere) File(string) error           { return os.ErrNotExist }
+func (nowhere) Policy(casbin.Config) error  { return os.ErrNotExist }
 func (nowhere) Certificate(string, string) ([]string, error) {
 	return nil, os.ErrNotExist
 }

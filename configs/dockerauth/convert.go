@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/casbin"
 )
 
 // A Machine says what is there of what the source names. docker_auth's paths
@@ -17,6 +18,11 @@ type Machine interface {
 	// Directory returns an error if the files of a directory, which is valid,
 	// are of no use.
 	Directory(cfg ldap.Config) error
+	// File returns an error if a file is not there, or holds nothing.
+	File(path string) error
+	// Policy returns an error if the files of a policy, whose configuration is
+	// valid, are of no use.
+	Policy(cfg casbin.Config) error
 	// Certificate returns the hosts that a certificate is for, or an error if
 	// it is of no use.
 	Certificate(cert, key string) (hosts []string, err error)
@@ -32,21 +38,17 @@ type Result struct {
 var ErrForeign = errors.New("has none of docker_auth's sections (server, token, users, acl, …)")
 
 // sections are those that docker_auth knows, apart from missing.
-var sections = []string{"server", "token", "users", "ext_auth", "ldap_auth", "acl", "ext_authz"}
+var sections = []string{
+	"server", "token", "users", "ext_auth", "google_auth", "github_auth", "oidc_auth", "gitlab_auth", "ldap_auth", "mongo_auth",
+	"acl", "acl_mongo", "ext_authz", "casbin_authz",
+}
 
 // missing are the sections that the gate has nothing like yet.
 var missing = map[string]string{
-	"google_auth":  "accounts of Google are not possible yet",
-	"github_auth":  "accounts of GitHub are not possible yet",
-	"oidc_auth":    "accounts of OpenID Connect are not possible yet",
-	"gitlab_auth":  "accounts of GitLab are not possible yet",
-	"mongo_auth":   "accounts in MongoDB are not possible yet",
 	"xorm_auth":    "accounts in an SQL database are not possible yet",
-	"plugin_authn": "there are no Go plugins; ext_auth asks a program or a hook",
-	"acl_mongo":    "rules in MongoDB are not possible yet",
 	"acl_xorm":     "rules in an SQL database are not possible yet",
+	"plugin_authn": "there are no Go plugins; ext_auth asks a program or a hook",
 	"plugin_authz": "there are no Go plugins; ext_authz asks a program or a hook",
-	"casbin_authz": "rules of Casbin are not possible yet; ext_authz asks a program or a hook",
 }
 
 // A converter is at work on one source.
@@ -133,11 +135,15 @@ func (c *converter) writeAuth(p *page) {
 		var rest page
 		rest.indent = p.indent
 		others := c.writeExtAuth(&rest)
+		others = c.writeBrowsers(&rest) || others
 		others = c.writeLDAP(&rest) || others
+		others = c.writeMongo(&rest) || others
 		c.writeUsers(p, users, others)
 		p.b.WriteString(rest.b.String())
 		c.writeRules(p)
+		c.writeMongoRules(p)
 		c.writeExtAuthz(p)
+		c.writeCasbin(p)
 	})
 }
 

@@ -1,6 +1,7 @@
 package dockerauth
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/casbin"
 )
 
 var update = flag.Bool("update", false, "write what the tests in testdata should give")
@@ -30,6 +32,12 @@ func (p place) Program(path string) error {
 		return &os.PathError{Op: "open", Path: path, Err: os.ErrNotExist}
 	}
 	return nil
+}
+
+func (p place) File(path string) error { return p.Program(path) }
+
+func (p place) Policy(cfg casbin.Config) error {
+	return errors.Join(p.File(cfg.ModelPath), p.File(cfg.PolicyPath))
 }
 
 func (p place) Certificate(cert, key string) ([]string, error) {

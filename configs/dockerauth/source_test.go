@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/regate/regate/authsvc/authn/ldap"
+	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/password"
 )
 
@@ -149,6 +150,10 @@ func FuzzConvert(f *testing.F) {
 	for _, source := range slices.Concat(asDockerAuth, []string{
 		"acl: [{match: {account: \"/(/\"}, actions: [pull]}]", "acl: [{match: {ip: x}, actions: [pull]}]", "server: x\ntoken: [x]\nldap_auth: 1\next_auth: ~",
 		"token: {issuer: \"\\u2028\", expiration: 1e400}", "ldap_auth: {addr: x, labels: {\"\": {}}}\n", "users: {\"\\u0085\\u2028#\": {}} # \tx",
+		"google_auth: {client_id: x, client_secret: y, http_timeout: 10, domain: Example}\n", "oidc_auth: {issuer: \"http://x\", client_secret_file: /x, scopes: [a, \"\"], label_claims: [a, a]}\n",
+		"github_auth: {client_id: \"${env:X}\", client_secret_file: /x}\n", "gitlab_auth: {client_id: x, client_secret_file: /x, revalidate_after: 1}\n",
+		"mongo_auth: {dial_info: {addrs: [\"a:b@c\"], database: \"a\\nb\", timeout: 1h}, collection: \"\\0\"}\n", "acl_mongo: {dial_info: 7, cache_ttl: 1ns}\n",
+		"casbin_authz: {model_path: a, policy_path: \"\\t\"}\n",
 	}) {
 		f.Add([]byte(source))
 	}
@@ -165,4 +170,6 @@ type everywhere struct{}
 
 func (everywhere) Program(string) error                         { return nil }
 func (everywhere) Directory(ldap.Config) error                  { return nil }
+func (everywhere) File(string) error                            { return nil }
+func (everywhere) Policy(casbin.Config) error                   { return nil }
 func (everywhere) Certificate(string, string) ([]string, error) { return []string{"a.test"}, nil }
