@@ -12,8 +12,8 @@ bin=$root/.tools/bin
 stamps=$root/.tools/stamps
 
 # gcc is for the race detector; nginx, haproxy and caddy are what the benchmarks compare with.
-packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static ca-certificates caddy containerd curl docker-compose
-docker-registry docker.io gcc haproxy iproute2 ldap-utils libc6-dev mariadb-server nginx podman postgresql prometheus python3
+packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static ca-certificates caddy chromium containerd curl docker-compose
+docker-registry docker.io gcc haproxy iproute2 ldap-utils libc6-dev mariadb-server nginx nodejs podman postgresql prometheus python3
 python3-samba runc samba samba-ad-provision samba-dsdb-modules samba-vfs-modules skopeo slapd testssl.sh winbind"
 
 # name  package@version
@@ -43,6 +43,7 @@ missing_packages() {
 		*) echo "$p" ;;
 		esac
 	done
+	command -v npm >/dev/null || echo npm # which comes with some packages of nodejs
 }
 
 # The services that the packages bring must not start: the tests run their own,
@@ -107,6 +108,19 @@ install_ferretdb() {
 	: >"$stamp"
 }
 
+# The OIDC provider, with all that it needs at the versions of its lock file.
+install_oidc() {
+	stamp=$stamps/oidc-$(cat "$root"/e2e/testbed/oidc/package*.json | sha256sum | cut -c 1-16)
+	[ ! -e "$stamp" ] || [ ! -d "$root/.tools/oidc/node_modules" ] || return 0
+	say "npm ci in .tools/oidc"
+	mkdir -p "$root/.tools/oidc"
+	cp "$root"/e2e/testbed/oidc/package*.json "$root/.tools/oidc"
+	(cd "$root/.tools/oidc" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
+		die "npm ci did not succeed"
+	rm -f "$stamps"/oidc-*
+	: >"$stamp"
+}
+
 wanted() {
 	[ $# -gt 1 ] || return 0
 	name=$1
@@ -120,6 +134,7 @@ mkdir -p "$bin" "$stamps"
 [ $# -gt 0 ] || install_packages
 # The image is built without a network, from the modules in the cache.
 [ $# -gt 0 ] || (cd "$root" && go mod download) || die "go mod download did not succeed"
+[ $# -gt 0 ] || install_oidc
 echo "$programs" | while read -r name source; do
 	wanted "$name" "$@" || continue
 	install_program "$name" "$source"
