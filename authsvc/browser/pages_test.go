@@ -504,6 +504,32 @@ func TestProviderDownOnThePages(t *testing.T) {
 	}
 }
 
+// TestConsentIsAskedForWhenNeeded: a provider that gives a refresh token with
+// it, and has given one before that we do not have. Whoever has agreed once is
+// not asked again while we have what came of it.
+func TestConsentIsAskedForWhenNeeded(t *testing.T) {
+	r := newRig(t)
+	r.github.consent, r.github.person.Refresh = true, ""
+	b := r.browser()
+	w := b.comeBack("/github_auth", b.start("/github_auth"))
+	to, err := url.Parse(w.Header().Get("Location"))
+	if err != nil || w.Code != http.StatusFound || to.Host != "idp.test" || r.github.starts[0].Consent || !r.github.starts[1].Consent {
+		t.Fatalf("login = %d to %q, after %v", w.Code, w.Header().Get("Location"), r.github.starts)
+	}
+	if w := b.comeBack("/github_auth", to.Query()); w.Header().Get("Location") != "/tokens" { // it does not give one, all the same
+		t.Fatalf("login with consent = %d to %q", w.Code, w.Header().Get("Location"))
+	}
+	r.github.person.Refresh = "refresh-1"
+	r.logIn()
+	r.github.person.Refresh = ""
+	r.logIn()
+	for _, s := range r.github.starts[2:] {
+		if s.Consent {
+			t.Error("consent was asked for, though there is a refresh token")
+		}
+	}
+}
+
 func TestStateDownOnThePages(t *testing.T) {
 	r := newRig(t)
 	b := r.logIn()

@@ -145,6 +145,14 @@ func (p *People) enter(ctx context.Context, person idp.Person) error {
 	return fmt.Errorf("login of %q: %w", person.Account, state.ErrConflict)
 }
 
+// wantsConsent reports whether the provider has given nothing to ask it again
+// with, and would if the person agreed once more. That is so with Google where
+// they have agreed before, and what it gave then is lost.
+func (p *People) wantsConsent(ctx context.Context, account string) bool {
+	l, err := p.read(ctx, account)
+	return err == nil && l.Refresh == "" && p.method.Provider.Terms().Consent
+}
+
 func (p *People) enterOnce(ctx context.Context, person idp.Person) error {
 	old, err := p.read(ctx, person.Account)
 	known := err == nil

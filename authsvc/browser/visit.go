@@ -27,6 +27,7 @@ type visit struct {
 	Nonce    string `json:"nonce"`
 	Verifier string `json:"verifier"`
 	Begun    int64  `json:"begun"` // Unix seconds
+	Consent  bool   `json:"consent,omitempty"`
 }
 
 // visitProvider serves the call-backs of providers. Without anything from the
@@ -42,7 +43,7 @@ func (p *Pages) visitProvider(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, m := range p.methods {
 		if m.method.Path == rawPath(r) {
-			return p.goOut(w, r, m)
+			return p.goOut(w, r, m, visit{})
 		}
 	}
 	return goTo(w, loginPath) // a provider that is there no longer, or one of several
@@ -54,13 +55,12 @@ func rawPath(r *http.Request) string {
 	return path
 }
 
-// goOut sends the browser to the provider.
-func (p *Pages) goOut(w http.ResponseWriter, r *http.Request, m *People) error {
-	v := visit{
-		Method: m.Name(), Redirect: edge.Origin(r) + m.method.Path,
-		State: random(), Nonce: random(), Verifier: random(), Begun: p.now().Unix(),
-	}
-	address, err := m.method.Provider.AuthURL(r.Context(), idp.Start{Redirect: v.Redirect, State: v.State, Nonce: v.Nonce, Verifier: v.Verifier})
+// goOut sends the browser to the provider, for a visit of which the rest is
+// made here.
+func (p *Pages) goOut(w http.ResponseWriter, r *http.Request, m *People, v visit) error {
+	v.Method, v.Redirect = m.Name(), edge.Origin(r)+m.method.Path
+	v.State, v.Nonce, v.Verifier, v.Begun = random(), random(), random(), p.now().Unix()
+	address, err := m.method.Provider.AuthURL(r.Context(), idp.Start{Redirect: v.Redirect, State: v.State, Nonce: v.Nonce, Verifier: v.Verifier, Consent: v.Consent})
 	if err != nil {
 		return p.sayDown(w, r, m, err)
 	}
@@ -130,6 +130,9 @@ func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Value
 	}
 	if err := p.begin(w, m, person); err != nil {
 		return err
+	}
+	if !v.Consent && m.wantsConsent(r.Context(), person.Account) {
+		return p.goOut(w, r, m, visit{Consent: true})
 	}
 	forget(w, madeCookie)
 	p.log.Info("logged in", zap.String("subject", person.Account), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)))

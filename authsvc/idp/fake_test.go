@@ -243,7 +243,7 @@ func status(code int) http.HandlerFunc {
 
 func (f *fake) login(p anyProvider) (Person, error) {
 	f.t.Helper()
-	to, err := p.AuthURL(f.t.Context(), Start{callback, someState, someNonce, someVerifier})
+	to, err := p.AuthURL(f.t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier})
 	if err != nil {
 		return Person{}, err
 	}

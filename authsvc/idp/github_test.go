@@ -83,7 +83,7 @@ func TestGitHub(t *testing.T) {
 	if who := g.in(g.provider(t, "teams")); shown(who) != "alice (4711) teams=engineering*,shop*,web*" {
 		t.Errorf("with label_patterns: %s", shown(who))
 	}
-	if got := g.provider(t).Terms(); got != (Terms{defaultRevalidateAfter, defaultMaxAge, "GitHub"}) {
+	if got := g.provider(t).Terms(); got != (Terms{RevalidateAfter: defaultRevalidateAfter, MaxAge: defaultMaxAge, Title: "GitHub"}) {
 		t.Errorf("Terms() = %v", got)
 	}
 }
@@ -225,7 +225,7 @@ func TestGitHubAppRotates(t *testing.T) {
 func TestCodeIsGoodForOnce(t *testing.T) {
 	g := newGitHub(t)
 	p := g.provider(t)
-	to, _ := p.AuthURL(t.Context(), Start{callback, someState, someNonce, someVerifier})
+	to, _ := p.AuthURL(t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier})
 	back := Return{callback, g.browse(to), someNonce, someVerifier}
 	if _, err := p.Exchange(t.Context(), back); err != nil {
 		t.Fatal(err)

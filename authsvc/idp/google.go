@@ -37,12 +37,23 @@ func newGoogle(cfg GoogleConfig, issuer string) (*Google, error) {
 	return p, nil
 }
 
+// Terms say how long its word counts.
+func (p *Google) Terms() Terms {
+	t := p.provider.Terms()
+	t.Consent = true
+	return t
+}
+
 // AuthURL returns where to send the browser. Google gives a refresh token for
-// access_type=offline, and only where the person is asked for consent.
+// access_type=offline, and only where the person is asked for consent: the
+// first time, and when that is wished.
 func (p *Google) AuthURL(ctx context.Context, s Start) (string, error) {
 	more := []oauth2.AuthCodeOption{oauth2.AccessTypeOffline}
 	if p.cfg.Domain != "" {
 		more = append(more, oauth2.SetAuthURLParam(hostedDomain, p.cfg.Domain))
+	}
+	if s.Consent {
+		more = append(more, oauth2.SetAuthURLParam("prompt", "consent"))
 	}
 	return p.authURL(ctx, s, more...)
 }

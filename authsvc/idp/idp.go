@@ -13,6 +13,7 @@ type Start struct {
 	State    string // comes back with the browser; the caller compares it
 	Nonce    string // comes back in the ID token, which is where it is compared
 	Verifier string // of PKCE (RFC 7636); the provider is told its hash
+	Consent  bool   // the person is asked to agree, even if they have before
 }
 
 // A Return is the end of a login: the code that the browser brought, and what
@@ -45,6 +46,7 @@ type Terms struct {
 	RevalidateAfter time.Duration // Renew is due so long after the last answer
 	MaxAge          time.Duration // a login without a Refresh ends so long after it
 	Title           string        // for people, such as GitHub
+	Consent         bool          // there is a Refresh only when the person was asked to agree
 }
 
 // A Refusal is a clear no: there is no such person any more, or nobody may log

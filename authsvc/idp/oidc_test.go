@@ -35,7 +35,7 @@ func TestOIDCIsAskedAsConfigured(t *testing.T) {
 func TestRedirectURLTakesPlace(t *testing.T) {
 	o := newOpenID(t)
 	p := o.provider(t, func(c *OIDCConfig) { c.RedirectURL = callback })
-	to, err := p.AuthURL(t.Context(), Start{"https://elsewhere.test/oidc_auth", someState, someNonce, someVerifier})
+	to, err := p.AuthURL(t.Context(), Start{Redirect: "https://elsewhere.test/oidc_auth", State: someState, Nonce: someNonce, Verifier: someVerifier})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,4 +237,19 @@ func TestGoogle(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGoogleAsksForConsentWhenWished, which is what a refresh token comes with.
+func TestGoogleAsksForConsentWhenWished(t *testing.T) {
+	o := newOpenID(t)
+	o.also = map[string]string{"prompt": "consent", "access_type": "offline"}
+	p, err := newGoogle(GoogleConfig{Client: gate()}, o.url)
+	if !must(t, p, err).Terms().Consent || o.provider(t, nil).Terms().Consent {
+		t.Error("Terms do not say who wants to ask for consent")
+	}
+	to, err := p.AuthURL(t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier, Consent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.browse(to)
 }

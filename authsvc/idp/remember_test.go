@@ -128,7 +128,7 @@ func TestOneDiscoveryForAll(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if _, err := p.AuthURL(t.Context(), Start{callback, someState, someNonce, someVerifier}); err != nil {
+			if _, err := p.AuthURL(t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -165,7 +165,7 @@ func TestDiscovery(t *testing.T) {
 				tt.change(d)
 				answerJSON(w, d)
 			})
-			_, err := o.provider(t, nil).AuthURL(t.Context(), Start{callback, someState, someNonce, someVerifier})
+			_, err := o.provider(t, nil).AuthURL(t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("AuthURL() = %v, want %q", err, tt.want)
 			}
