@@ -62,6 +62,12 @@ const (
 	mostConnections    = 1000
 )
 
+// Same reports whether both lead to the same database, as long as the files that
+// they name hold the same.
+func (c Connection) Same(as Connection) bool {
+	return c.DatabaseType == as.DatabaseType && c.ConnString == as.ConnString && c.ConnStringFile == as.ConnStringFile && c.CA == as.CA
+}
+
 func (c Connection) withDefaults() Connection {
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout

@@ -14,6 +14,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/configs"
 )
 
@@ -126,6 +127,7 @@ func TestAccountsThatChange(t *testing.T) {
 		"users":         func(c *authsvc.Config) { c.Users = static.Config{"other": {AnyPassword: true}} },
 		"htpasswd_file": func(c *authsvc.Config) { c.HtpasswdFile = "/other" },
 		"ext_auth":      func(c *authsvc.Config) { c.ExtAuth = &ext.UsersConfig{} },
+		"xorm_auth":     func(c *authsvc.Config) { c.XormAuth = &sqldb.UsersConfig{} },
 		"ldap_auth":     func(c *authsvc.Config) { c.LDAPAuth = ldap.Configs{{Base: "dc=x"}} },
 	} {
 		was, err := configs.Load(path)

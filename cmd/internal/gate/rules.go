@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"reflect"
-
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/ext"
@@ -103,7 +101,7 @@ func (p *process) follow(g *generation, key string, rules *acl.Follower, same fu
 	g.followed[key] = rules
 }
 
-// sameRules compares the databases whose rules are read.
+// sameRules reports whether a, which is nil if was has none, is the database of b.
 func sameRules(a, b *sqldb.RulesConfig, was, is *configs.File) bool {
-	return reflect.DeepEqual(a, b) && (a == nil || was.Seen()[a.ConnStringFile] == is.Seen()[b.ConnStringFile])
+	return a != nil && a.Same(b.Connection) && was.Seen()[a.ConnStringFile] == is.Seen()[b.ConnStringFile]
 }
