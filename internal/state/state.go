@@ -53,6 +53,12 @@ type Store interface {
 	// of the call, not of the lease.
 	Acquire(ctx context.Context, name string, ttl time.Duration) (Lease, error)
 
+	// Allow takes cost from a bucket that all gates share, and returns zero; if
+	// there is not so much in it, it takes nothing and returns the time after
+	// which it is worth to ask again. A cost below zero is given back. Buckets
+	// need not outlive a restart of the engine. One has always the same limit.
+	Allow(ctx context.Context, bucket string, limit Limit, cost int) (wait time.Duration, err error)
+
 	// Watch hints at changes below prefix until ctx is done or the Store closed,
 	// then closes the channel. Hints may be lost: a watcher polls as well.
 	Watch(ctx context.Context, prefix string) <-chan Event

@@ -32,6 +32,7 @@ type Store struct {
 	writes chan struct{}
 
 	leases   leases
+	buckets  buckets
 	watchers watchers
 
 	stop  context.CancelFunc // ends sweep

@@ -43,6 +43,8 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		{"lease outlives its ttl", testLeaseHeld},
 		{"old holder releases late", testLateRelease},
 		{"leases exclude each other", testExclusion},
+		{"limit", testLimit},
+		{"limit for all at once", testLimitTogether},
 		{"close", testClose},
 		{"watch", testWatch},
 		{"health", testHealth},
