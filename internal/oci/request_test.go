@@ -236,3 +236,28 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// TestTicketStaysAtTheGate has it on every path: those of uploads alone have one.
+func TestTicketStaysAtTheGate(t *testing.T) {
+	for _, tt := range accepted {
+		sep := "?"
+		if strings.Contains(tt.target, "?") {
+			sep = "&"
+		}
+		r, err := Parse(tt.method, tt.target+sep+TicketKey+"=x%2Fy")
+		if err != nil {
+			t.Errorf("%s %s: %v", tt.method, tt.target, err)
+			continue
+		}
+		want := ""
+		if r.Upload != "" {
+			want = "x/y"
+		}
+		if r.Ticket != want || r.RawQuery() != tt.wantQuery || r.Path() != tt.wantPath {
+			t.Errorf("%s %s: ticket %q, goes upstream as %s?%s", tt.method, tt.target, r.Ticket, r.Path(), r.RawQuery())
+		}
+	}
+	if _, err := Parse("PATCH", "/v2/a/blobs/uploads/"+someUUID+"?rg=a&rg=b"); err == nil {
+		t.Error("two tickets are taken")
+	}
+}

@@ -231,6 +231,8 @@ func TestCredentials(t *testing.T) {
 	})}
 	pull := []oci.Access{{Type: oci.Repository, Name: "a", Actions: oci.Pull}}
 	grant := oci.Grant{Subject: "ann", Scope: oci.NewScope(pull...), Bearer: oci.NewSecret("clients-own")}
+	alive, expired := grant, grant
+	alive.Expires, expired.Expires = time.Now().Add(time.Minute), time.Now().Add(-time.Second)
 	strange := oci.Grant{Unchecked: oci.NewSecret("Basic clients-own")}
 	for _, tt := range []struct {
 		name  string
@@ -246,6 +248,8 @@ func TestCredentials(t *testing.T) {
 		{"token that cannot be made", Trust{Mode: ModeToken, Issuer: "i", Service: "s"}, oci.Grant{Subject: "nobody"}, oci.Pull, ""},
 		{"forward", Trust{Mode: ModeForward}, grant, oci.Pull, "Bearer clients-own"},
 		{"forward of more than was granted", Trust{Mode: ModeForward}, grant, oci.Delete, "Bearer regate/clients/ann/[repository:a:delete]"},
+		{"forward of what is alive", Trust{Mode: ModeForward}, alive, oci.Pull, "Bearer clients-own"},
+		{"forward of what has expired", Trust{Mode: ModeForward}, expired, oci.Pull, "Bearer regate/clients/ann/[repository:a:pull]"},
 		{"forward without a token", Trust{Mode: ModeForward}, oci.Grant{Subject: "ann", Scope: grant.Scope}, oci.Pull, "Bearer regate/clients/ann/[repository:a:pull]"},
 		{"unchecked", Trust{Mode: ModeForward, Check: &no}, strange, oci.Pull, "Basic clients-own"},
 		{"unchecked stranger", Trust{Mode: ModeForward, Check: &no}, oci.Grant{Unchecked: oci.NewSecret("")}, oci.Pull, "-"},
