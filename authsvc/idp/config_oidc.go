@@ -46,8 +46,10 @@ type OIDCConfig struct {
 	// below the name by which one came, and where there are several
 	// /oidc_auth/NAME.
 	RedirectURL string `yaml:"redirect_url"`
-	// Scopes are what the gate asks for, openid among them. With some providers
-	// offline_access is what lets it ask again later. Default [openid, email].
+	// Scopes are what the gate asks for, openid among them. Default openid and
+	// email, and offline_access of a provider that knows it: without that, most
+	// let nobody ask again when the person has been away for half an hour, which
+	// ends the login.
 	Scopes []string `yaml:"scopes"`
 	// Prompt is what the provider is to ask the person at each login, whatever
 	// it knows: login, consent or select_account. Default: what it sees fit.

@@ -24,6 +24,7 @@ type document struct {
 	TokenURL    string   `json:"token_endpoint"`
 	KeysURL     string   `json:"jwks_uri"`
 	UserInfoURL string   `json:"userinfo_endpoint"`
+	Scopes      []string `json:"scopes_supported"`
 	ClientAuth  []string `json:"token_endpoint_auth_methods_supported"`
 }
 

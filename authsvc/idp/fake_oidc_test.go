@@ -101,6 +101,7 @@ type openid struct {
 	keys     []any                 // what is published
 	noID     bool                  // there is no ID token at a renewal
 	withAuth []string              // how clients show their secret
+	scopes   []string              // that it knows
 }
 
 func published(kid string, key crypto.Signer) any {
@@ -126,6 +127,9 @@ func (o *openid) configuration(w http.ResponseWriter, _ *http.Request) {
 		"id_token_signing_alg_values_supported": []string{"none", "HS256", "RS256"}}
 	if o.info != nil {
 		d["userinfo_endpoint"] = o.url + "/userinfo"
+	}
+	if o.scopes != nil {
+		d["scopes_supported"] = o.scopes
 	}
 	if o.withAuth != nil {
 		d["token_endpoint_auth_methods_supported"] = o.withAuth

@@ -20,6 +20,7 @@ type OIDC struct {
 // NewOIDC returns the provider that cfg, which is valid, describes. It reads
 // files and connects to nothing. What is wrong with a file is a problem.List.
 func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
+	offline := len(cfg.Scopes) == 0
 	cfg = cfg.withDefaults()
 	c, err := newClient(cfg.Client, line{plain: isPlain(cfg.Issuer)}, cfg.CACertificate)
 	if err != nil {
@@ -27,7 +28,7 @@ func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
 	}
 	c.scopes, c.redirect, c.title = cfg.Scopes, cfg.RedirectURL, cfg.Title
 	p := &OIDC{newProvider(cfg.Issuer, c, cfg.Client), cfg, set(cfg.LabelPatterns)}
-	p.person = p.read
+	p.person, p.offline = p.read, offline
 	return p, nil
 }
 

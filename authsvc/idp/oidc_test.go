@@ -32,6 +32,18 @@ func TestOIDCIsAskedAsConfigured(t *testing.T) {
 	}
 }
 
+// TestOfflineAccessByDefault where the provider knows it, and nothing else is
+// configured.
+func TestOfflineAccessByDefault(t *testing.T) {
+	o := newOpenID(t)
+	o.scopes = []string{"openid", "offline_access"}
+	o.in(o.provider(t, func(c *OIDCConfig) { c.Scopes = []string{"openid", "email"} }))
+	google, err := newGoogle(GoogleConfig{Client: gate()}, o.url)
+	o.in(must(t, google, err))
+	o.scope = "openid email offline_access"
+	o.in(o.provider(t, nil))
+}
+
 func TestRedirectURLTakesPlace(t *testing.T) {
 	o := newOpenID(t)
 	p := o.provider(t, func(c *OIDCConfig) { c.RedirectURL = callback })

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -19,6 +20,7 @@ import (
 // they differ in whom they take a session for.
 type provider struct {
 	client   client
+	offline  bool // asks for offline_access where that is known
 	terms    Terms
 	bound    time.Duration // for all that a step of a login takes
 	person   func(context.Context, session) (Person, error)
@@ -92,6 +94,9 @@ func (p *provider) authURL(ctx context.Context, s Start, more ...oauth2.AuthCode
 	d, err := p.about(ctx)
 	if err != nil {
 		return "", err
+	}
+	if p.offline && slices.Contains(d.Scopes, oidc.ScopeOfflineAccess) {
+		more = append(more, oauth2.SetAuthURLParam("scope", strings.Join(p.client.scopes, " ")+" "+oidc.ScopeOfflineAccess))
 	}
 	return p.client.authURL(d.endpoint(), s, append(more, oidc.Nonce(s.Nonce))...), nil
 }
