@@ -15,28 +15,17 @@ import (
 	"github.com/regate/regate/e2e/testbed"
 )
 
-// startPages starts a gate where people log in at a real OIDC provider. Their
-// groups are folders in which they may push.
+// startPages starts a gate with the example of the documentation, where people
+// log in at a real OIDC provider. Their groups are folders in which they may push.
 func startPages(t *testing.T, e engines) (*site, *testbed.OIDC) {
 	t.Helper()
 	s := &site{gate: testbed.NewGate(t, testbed.NewCA(t)), engines: e}
 	idp := testbed.StartOIDC(t, s.gate)
 	addr := testbed.LocalAddr()
-	s.gate.Configure(t, fmt.Sprintf(`registries: {main: {upstreams: ["http://%s"]}}
-auth:
-  users: {"admin": {password: %q}, "taken@example.com": {password: %[2]q}}
-  oidc_auth:
-    issuer: %s
-    title: Example
-    client_id: %s
-    client_secret: %q
-    scopes: [openid, email, groups]
-    label_claims: [groups]
-    revalidate_after: 1m
-  acl:
-    - {match: {account: "admin"}, actions: ["*"]}
-    - {match: {name: "${labels:groups}/*"}, actions: [pull, push]}
-`, addr, testbed.Bcrypt(t, adminPassword), idp.Issuer, testbed.ProviderClient, testbed.ProviderSecret))
+	auth := browserExample(t, "oidc_auth", "\n    prompt: consent\n    title: Example")
+	auth = regexp.MustCompile(`issuer: .*`).ReplaceAllLiteralString(auth, "issuer: "+idp.Issuer)
+	auth = strings.Replace(auth, "users: {", fmt.Sprintf("users: {\"taken@example.com\": {password: %q}, ", testbed.Bcrypt(t, adminPassword)), 1)
+	s.gate.Configure(t, fmt.Sprintf("registries: {main: {upstreams: [\"http://%s\"]}}\n%s", addr, auth))
 	s.registry = testbed.StartRegistry(t, testbed.RegistryConfig{Version: testbed.Registry3, Addr: addr})
 	s.gate.Start(t)
 	return s, idp

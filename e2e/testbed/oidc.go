@@ -18,8 +18,8 @@ type Account struct {
 }
 
 // OIDC is a real OpenID Connect provider, oidc-provider on Node.js: it wants
-// PKCE, gives another refresh token each time, and asks people to log in and to
-// agree.
+// PKCE, gives another refresh token each time, and asks people to log in and,
+// each time if there is to be a refresh token, to agree.
 type OIDC struct {
 	*Process
 	Issuer string

@@ -17,7 +17,6 @@ const provider = new Provider(config.issuer, {
   claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
   conformIdTokenClaims: false, // claims are in the ID token
   pkce: { required: () => true },
-  issueRefreshToken: async () => true,
   rotateRefreshToken: true,
   features: { devInteractions: { enabled: true } },
   ttl: { AccessToken: 60, IdToken: 60, RefreshToken: 86400, Interaction: 600, Session: 3600, Grant: 86400 },
