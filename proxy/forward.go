@@ -94,17 +94,31 @@ func (f *relay) attempt() (*answer, error) {
 	}
 	res, err := f.ep.RoundTrip(out)
 	if err != nil {
-		return nil, f.unreachable(ctx, err)
+		failed := f.unreachable(ctx, err)
+		if f.body != nil && !errors.Is(err, upstream.ErrConnect) { // what has no body, RoundTrip has told
+			f.blame(f.ep.Failed, failed)
+		}
+		return nil, failed
 	}
 	a := f.answer(res)
 	if err = a.prepare(); err == nil {
 		err = a.hold()
 	}
 	if err != nil {
+		f.blame(a.ep.BrokeOff, err)
 		a.close()
 		return nil, err
 	}
 	return a, nil
+}
+
+// blame tells the endpoint of an error that is its fault, unless the client has
+// gone.
+func (f *relay) blame(tell func(error), err error) {
+	var e *oci.Error
+	if f.r.Context().Err() == nil && errors.As(err, &e) && e.Kind == oci.Unreachable {
+		tell(e.Err)
+	}
 }
 
 // begin ends the attempt before, and returns the context of the next.

@@ -68,7 +68,7 @@ func (a *answer) resume(broken error) error {
 	if _, slow := a.watch.fired(); slow || a.rest.next > a.rest.last || a.rest.total == 0 || a.r.Context().Err() != nil {
 		return broken
 	}
-	a.ep.Failed(broken)
+	a.ep.BrokeOff(broken)
 	a.failed = nil // they may be up again
 	for a.resumes < mostResumes && a.another(upstream.BrokeOff) {
 		a.resumes++
@@ -139,6 +139,7 @@ func (a *answer) hold() error {
 	if _, err := io.ReadFull(a.res.Body, (*buf)[:size]); err != nil {
 		return unreachable(a.why(err))
 	}
+	a.ep.Finished()
 	a.setBody((*buf)[:size])
 	return nil
 }

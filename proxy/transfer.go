@@ -89,6 +89,7 @@ func (a *answer) copy() error {
 			return oci.Errorf(oci.Unreachable, "registry broke off").Because(err)
 		}
 	}
+	a.ep.Finished()
 	a.watch.on()
 	if err := control.Flush(); err != nil {
 		return a.clientFailed(err)

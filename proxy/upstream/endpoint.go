@@ -142,9 +142,16 @@ func (e *Endpoint) RoundTrip(out *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// Failed tells the endpoint that it has not done what was asked, in a way that
-// RoundTrip could not see.
+// Failed tells the endpoint that it has not answered, where RoundTrip could not
+// know that it was not the client's fault.
 func (e *Endpoint) Failed(why error) { e.tell(e.vitals.failed(e.health), why) }
+
+// BrokeOff tells the endpoint that an answer has broken off, and Finished that
+// one was complete.
+func (e *Endpoint) BrokeOff(why error) { e.tell(e.vitals.brokeOff(e.health), why) }
+
+// Finished is the other end of BrokeOff.
+func (e *Endpoint) Finished() { e.vitals.finished() }
 
 // Sick reports whether a status says that the server, or what it keeps its
 // data in, is not well: another one may be. Distribution answers 503 to

@@ -21,6 +21,7 @@ type vitals struct {
 
 	mu       sync.Mutex // guards what follows, and changes of the above
 	failures int        // requests in a row that got no answer
+	breaks   int        // answers in a row that broke off
 	bad      int        // probes in a row that failed
 	good     int        // probes in a row that did not, while it is down
 	trial    time.Time  // when a request may try it, while it is down
@@ -45,17 +46,30 @@ const (
 func (v *vitals) failed(h Health) verdict {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.uneasy.Store(true)
 	v.failures++
+	return v.worse(h)
+}
+
+// brokeOff counts an answer that broke off.
+func (v *vitals) brokeOff(h Health) verdict {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.breaks++
+	return v.worse(h)
+}
+
+// worse looks at what has been counted. Whoever calls it has the lock.
+func (v *vitals) worse(h Health) verdict {
+	v.uneasy.Store(true)
 	v.good = 0
-	if v.failures < h.MaxFailures {
+	if v.failures < h.MaxFailures && v.breaks < h.MaxFailures {
 		return asBefore
 	}
 	return v.sink(h)
 }
 
 // worked notes a request that was answered: a server that answers is up,
-// whatever probes have found.
+// whatever probes have found. Whether its answer is complete, finished says.
 func (v *vitals) worked() verdict {
 	if !v.uneasy.Load() {
 		return asBefore
@@ -63,7 +77,19 @@ func (v *vitals) worked() verdict {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.failures = 0
+	if v.breaks > 0 && !v.down.Load() {
+		return asBefore
+	}
 	return v.rise()
+}
+
+// finished notes an answer that was complete.
+func (v *vitals) finished() {
+	if v.uneasy.Load() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.breaks = 0
+	}
 }
 
 // probed counts a probe.
@@ -103,7 +129,7 @@ func (v *vitals) sink(h Health) verdict {
 
 // rise marks it up. Whoever calls it has the lock.
 func (v *vitals) rise() verdict {
-	v.failures, v.bad, v.good = 0, 0, 0
+	v.failures, v.breaks, v.bad, v.good = 0, 0, 0, 0
 	v.uneasy.Store(false)
 	if v.down.Swap(false) {
 		return cameUp

@@ -17,8 +17,9 @@ import (
 var errTest = errors.New("in the tests")
 
 // healthTests are what happens to a server, one letter each: f is a request
-// that fails, w one that works, b a bad probe and g a good one; U and D say
-// that it is up or down by then.
+// that fails, w one that is answered, x an answer that breaks off and o one that
+// is complete, b a bad probe and g a good one; U and D say that it is up or down
+// by then.
 var healthTests = []struct {
 	name   string
 	health Health
@@ -31,6 +32,9 @@ var healthTests = []struct {
 	{"probes take it out", Health{}, "bUbUbDgDbDgDgU"},
 	{"only probes in a row", Health{}, "bbgbbUbD"},
 	{"requests that fail begin anew with good probes", Health{}, "fffgfDgDgU"},
+	{"answers that break off take it out", Health{}, "wxwxUwxDwU"},
+	{"only in a row, too", Health{}, "wxwxwowxwxUwxD"},
+	{"and not together with requests that fail", Health{}, "wxwxffUxD"},
 	{"other numbers", Health{MaxFailures: 1, Healthy: 1, Unhealthy: 2}, "fDgUbUbDgU"},
 }
 
@@ -47,6 +51,10 @@ func TestHealth(t *testing.T) {
 					e.Failed(errTest)
 				case 'w':
 					e.tell(e.vitals.worked(), nil)
+				case 'x':
+					e.BrokeOff(errTest)
+				case 'o':
+					e.Finished()
 				case 'b', 'g':
 					e.tell(e.vitals.probed(e.health, event == 'g'), errTest)
 				case 'U', 'D':

@@ -86,3 +86,24 @@ func TestReloadCountsOn(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenServerIsLeftOut has two servers that are to check by themselves, of
+// which one does not.
+func TestOpenServerIsLeftOut(t *testing.T) {
+	turnsAway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	defer turnsAway.Close()
+	letsIn := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer letsIn.Close()
+	p := newPool(t, Config{Upstreams: []string{letsIn.URL, turnsAway.URL}, Balance: RoundRobin, Auth: Trust{Mode: ModeForward, Check: &no}}, Options{})
+	pickFails(t, p, Want{}, errUnproven)
+	if err := p.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if e, _, err := p.Pick(Want{}); e != p.endpoints[1] || err != nil {
+			t.Errorf("Pick() = %v, %v", e, err)
+		}
+	}
+	pickFails(t, p, Want{Backend: p.endpoints[0].ID}, errOpen)
+	pickFails(t, p, Want{Not: p.endpoints[1:]}, errOpen)
+}
