@@ -184,6 +184,9 @@ func TestGoogleLogin(t *testing.T) {
 		refusal:  "The account alice@example.com is not one of example.com.",
 		dial:     g.Dial,
 	}.works(t, s)
+	if n := g.Asked("/o/oauth2/v2/auth"); n != 3 {
+		t.Errorf("Google was visited %d times by a stranger, and a member whose consent was needed", n)
+	}
 }
 
 // works: a member logs in, and gets what the groups of the moment say, until

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,9 @@ type Google struct {
 func StartGoogle(t testing.TB, ca *CA) *Google {
 	t.Helper()
 	g := &Google{Provider: newProvider(t, "openid email"), key: newKey(t)}
-	g.rotates, g.sign = true, g.idToken
+	g.sign, g.keeps = g.idToken, true
+	// Everybody has agreed before, so a refresh token takes their doing so again.
+	g.gives = func(asked url.Values) bool { return asked.Get("prompt") == "consent" }
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET accounts.google.com/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, map[string]any{

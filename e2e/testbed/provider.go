@@ -44,9 +44,10 @@ type Provider struct {
 	count   int
 	asked   map[string]int
 	codes   map[string]url.Values
-	tokens  map[string]bool // that open the API
-	refresh map[string]bool // each is good for once
-	rotates bool
+	tokens  map[string]bool             // that open the API
+	refresh map[string]bool             // each is good for once, unless keeps
+	gives   func(asked url.Values) bool // a refresh token
+	keeps   bool                        // refresh tokens are good for ever
 	sign    func(nonce string) string
 }
 
@@ -150,7 +151,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	access := p.fresh("access")
 	a := map[string]any{"access_token": access, "token_type": "bearer", "scope": p.scope}
 	p.tokens[access] = true
-	if p.rotates {
+	if p.gives != nil && p.gives(asked) {
 		refresh := p.fresh("refresh")
 		a["refresh_token"], p.refresh[refresh] = refresh, true
 	}
@@ -170,7 +171,9 @@ func (p *Provider) redeem(form url.Values) (asked url.Values, ok bool) {
 		p.want(!ok || form.Get("redirect_uri") == asked.Get("redirect_uri"), "another redirect_uri")
 	case "refresh_token":
 		ok = p.refresh[form.Get("refresh_token")]
-		delete(p.refresh, form.Get("refresh_token"))
+		if !p.keeps {
+			delete(p.refresh, form.Get("refresh_token"))
+		}
 	}
 	return asked, ok
 }
@@ -232,7 +235,7 @@ func StartGitHub(t testing.TB, ca *CA) *Provider {
 func StartGitLab(t testing.TB, ca *CA) *Provider {
 	t.Helper()
 	p := newProvider(t, "read_user read_api")
-	p.rotates = true
+	p.gives = func(url.Values) bool { return true }
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /oauth/authorize", p.authorize)
 	mux.HandleFunc("POST /oauth/token", p.token)
