@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc/mongo":               {"authsvc/authn", "authsvc/acl", "authsvc/password"},
 	"authsvc/casbin":              {"authsvc/authn", "authsvc/acl", "internal/oci"},
+	"authsvc/guard":               {"internal/state"},
 	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
 	"configs":                     {"..."},
 	"configs/dockerauth":          {"configs", "acme", "authsvc/...", "internal/oci"}, // for their Config types

@@ -32,7 +32,7 @@ type Store struct {
 	writes chan struct{}
 
 	leases   leases
-	buckets  buckets
+	buckets  state.Buckets // in memory alone: a write for each wrong password would keep the disk busy
 	watchers watchers
 
 	stop  context.CancelFunc // ends sweep
@@ -62,6 +62,14 @@ func (s *Store) Get(ctx context.Context, key string) (state.Value, error) {
 		return state.Value{}, fmt.Errorf("get %s: %w", key, err)
 	}
 	return val, nil
+}
+
+// Allow takes cost from a bucket.
+func (s *Store) Allow(ctx context.Context, bucket string, limit state.Limit, cost int) (wait time.Duration, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.buckets.Take(bucket, limit, cost, s.now()), nil
 }
 
 // Put writes val at key and syncs the file.

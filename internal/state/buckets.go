@@ -1,17 +1,15 @@
-package local
+package state
 
 import (
-	"context"
 	"maps"
 	"sync"
 	"time"
-
-	"github.com/regate/regate/internal/state"
 )
 
-// buckets are kept in memory alone: a write to the disk for each wrong password
-// would be a way to keep the disk busy, and nobody but this process shares them.
-type buckets struct {
+// Buckets are those of Limits, in the memory of one process: for an engine that
+// nobody shares, and for whoever cannot reach the one that all share. The zero
+// Buckets are full. Their methods may be called by several goroutines at once.
+type Buckets struct {
 	mu    sync.Mutex           // guards what follows
 	until map[string]time.Time // when each will be full again
 	swept time.Time            // when full ones were last forgotten
@@ -24,15 +22,8 @@ const mostBuckets = 1 << 17
 
 const noRoom = "\x00no room"
 
-// Allow takes cost from a bucket.
-func (s *Store) Allow(ctx context.Context, bucket string, limit state.Limit, cost int) (wait time.Duration, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	return s.buckets.take(bucket, limit, cost, s.now()), nil
-}
-
-func (b *buckets) take(bucket string, limit state.Limit, cost int, now time.Time) (wait time.Duration) {
+// Take is Store.Allow's.
+func (b *Buckets) Take(bucket string, limit Limit, cost int, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.until == nil {
@@ -53,7 +44,7 @@ func (b *buckets) take(bucket string, limit state.Limit, cost int, now time.Time
 // room reports whether there is place for another bucket. From time to time it
 // forgets the full ones: when there are twice as many as were left before, but
 // not with every stranger, since it looks at all of them.
-func (b *buckets) room(now time.Time) bool {
+func (b *Buckets) room(now time.Time) bool {
 	if len(b.until) > 2*b.left+1024 && now.Sub(b.swept) > sweepPause {
 		maps.DeleteFunc(b.until, func(_ string, until time.Time) bool { return !until.After(now) })
 		b.swept, b.left = now, min(len(b.until), mostBuckets/2-1024)
