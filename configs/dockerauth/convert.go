@@ -39,14 +39,12 @@ var ErrForeign = errors.New("has none of docker_auth's sections (server, token, 
 
 // sections are those that docker_auth knows, apart from missing.
 var sections = []string{
-	"server", "token", "users", "ext_auth", "google_auth", "github_auth", "oidc_auth", "gitlab_auth", "ldap_auth", "mongo_auth",
-	"acl", "acl_mongo", "ext_authz", "casbin_authz",
+	"server", "token", "users", "ext_auth", "google_auth", "github_auth", "oidc_auth", "gitlab_auth", "ldap_auth", "mongo_auth", "xorm_auth",
+	"acl", "acl_mongo", "acl_xorm", "ext_authz", "casbin_authz",
 }
 
 // missing are the sections that the gate has nothing like yet.
 var missing = map[string]string{
-	"xorm_auth":    "accounts in an SQL database are not possible yet",
-	"acl_xorm":     "rules in an SQL database are not possible yet",
 	"plugin_authn": "there are no Go plugins; ext_auth asks a program or a hook",
 	"plugin_authz": "there are no Go plugins; ext_authz asks a program or a hook",
 }
@@ -138,10 +136,12 @@ func (c *converter) writeAuth(p *page) {
 		others = c.writeBrowsers(&rest) || others
 		others = c.writeLDAP(&rest) || others
 		others = c.writeMongo(&rest) || others
+		others = c.writeXorm(&rest) || others
 		c.writeUsers(p, users, others)
 		p.b.WriteString(rest.b.String())
 		c.writeRules(p)
 		c.writeMongoRules(p)
+		c.writeXormRules(p)
 		c.writeExtAuthz(p)
 		c.writeCasbin(p)
 	})
