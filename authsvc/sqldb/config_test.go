@@ -75,6 +75,7 @@ var connStringTests = []struct {
 	{Postgres, "host=h password=hunter2 sslmode=hunter2", "conn_string: is neither postgres://USER:PASSWORD@"},
 	{Postgres, "postgres://gate:hunter2@/auth", "conn_string: names no host"},
 	{Postgres, "postgres://gate:hunter2@/auth?host=/run/postgresql", ""},
+	{Postgres, "postgres://gate:hunter2@h/auth?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem", "conn_string: open /nowhere/ca.pem: no such file"},
 	{Postgres, " ", "conn_string: is neither postgres://USER:PASSWORD@"},
 
 	{SQLite, "/var/lib/auth.db", ""},

@@ -77,6 +77,14 @@ func TestPostgresIsEncrypted(t *testing.T) {
 	}
 }
 
+// TestParametersOfAnotherDriver are not sent to the server, and others are.
+func TestParametersOfAnotherDriver(t *testing.T) {
+	cfg, err := readPostgres("postgres://u@a/d?binary_parameters=yes&search_path=x&fallback_application_name=docker_auth")
+	if err != nil || len(cfg.RuntimeParams) != 1 || cfg.RuntimeParams["search_path"] != "x" {
+		t.Errorf("the server is told %v (%v)", cfg.RuntimeParams, err)
+	}
+}
+
 // TestCAIsChecked whatever the conn string says.
 func TestCAIsChecked(t *testing.T) {
 	roots := x509.NewCertPool()

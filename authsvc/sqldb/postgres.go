@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"net/url"
 	"slices"
 	"strings"
@@ -49,8 +50,15 @@ func readPostgres(text string) (*pgx.ConnConfig, error) {
 		text = "host=localhost " + text // of two, the last one counts
 	}
 	cfg, err := pgx.ParseConfig(text)
-	if err != nil {
+	var missing *fs.PathError // of sslrootcert and the like
+	switch {
+	case errors.As(err, &missing):
+		return nil, missing
+	case err != nil:
 		return nil, errPostgres
+	}
+	for _, own := range ownParams {
+		delete(cfg.RuntimeParams, own)
 	}
 	// No statements are prepared, which a pooler between would mix up.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
@@ -58,6 +66,10 @@ func readPostgres(text string) (*pgx.ConnConfig, error) {
 	setWays(cfg, encrypted(waysOf(cfg)))
 	return cfg, nil
 }
+
+// ownParams are lib/pq's own, which would be sent to the server otherwise, and
+// which it does not know.
+var ownParams = [...]string{"binary_parameters", "disable_prepared_binary_result", "fallback_application_name", "sslinline"}
 
 func openPostgres(cfg *pgx.ConnConfig, roots *x509.CertPool) *sql.DB {
 	cfg = cfg.Copy()
