@@ -22,8 +22,11 @@ func (f *relay) confirm(err error) (*answer, error) {
 	if !ok || !f.body.complete() || errors.Is(err, upstream.ErrConnect) || f.r.Context().Err() != nil {
 		return nil, f.lost(err)
 	}
-	for _, not := range [...][]*upstream.Endpoint{{f.ep}, nil} { // that one may hang
-		if res := f.look(blob, not); res != nil {
+	for _, want := range [...]upstream.Want{
+		{Repository: blob.Repo, Not: []*upstream.Endpoint{f.ep}}, // which may hang
+		{Backend: f.ep.ID},
+	} {
+		if res := f.look(blob, want); res != nil {
 			a := f.answer(res)
 			if failed := a.prepare(); failed != nil {
 				a.close()
@@ -47,8 +50,8 @@ func (f *relay) committed() (blob oci.Request, ok bool) {
 
 // look asks an endpoint for the blob, and returns the answer that its upload
 // would have got; nil if it is not there.
-func (f *relay) look(blob oci.Request, not []*upstream.Endpoint) *http.Response {
-	ep, done, err := f.route.Pool.Pick(upstream.Want{Repository: blob.Repo, Not: not})
+func (f *relay) look(blob oci.Request, want upstream.Want) *http.Response {
+	ep, done, err := f.route.Pool.Pick(want)
 	if err != nil {
 		return nil
 	}

@@ -85,7 +85,6 @@ func (f *relay) takeBody() error {
 // attempt sends the request to its endpoint, and reads as much of the answer as
 // it takes to know what the client is to see.
 func (f *relay) attempt() (*answer, error) {
-	edge.RecordFrom(f.r.Context()).Upstream = f.ep.Name
 	ctx := f.begin()
 	out := outgoing(f.r, f.exchange).WithContext(ctx)
 	f.attach(out)
@@ -123,6 +122,7 @@ func (f *relay) blame(tell func(error), err error) {
 
 // begin ends the attempt before, and returns the context of the next.
 func (f *relay) begin() context.Context {
+	edge.RecordFrom(f.r.Context()).Upstream = f.ep.Name
 	f.cancel(nil)
 	ctx, cancel := context.WithCancelCause(f.r.Context())
 	f.cancel = cancel

@@ -131,6 +131,44 @@ func TestNewsAreLookedUp(t *testing.T) {
 	}
 }
 
+// TestNamesAreFollowed has a name that moves while the gate runs.
+func TestNamesAreFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known := []string{"10.0.0.1", "10.0.0.2"}
+		p := called(t, "5000", &known)
+		e := p.endpoints[0]
+		lookUps, before := 0, e.dial.names.lookUp
+		e.dial.names.lookUp = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			lookUps++
+			return before(ctx, host)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go p.Run(ctx)
+		for _, step := range []struct {
+			known []string
+			left  bool // connections are left behind
+		}{
+			{known, false},
+			{[]string{"10.0.0.2", "10.0.0.1", "10.0.0.3"}, false},
+			{[]string{"10.0.0.2"}, true},
+			{nil, false},
+			{[]string{"10.0.0.2"}, false},
+		} {
+			known = step.known
+			old := e.reads.Load()
+			time.Sleep(10 * lookUpInterval)
+			if left := e.reads.Load() != old; left != step.left {
+				t.Errorf("%v: connections were left behind: %v", step.known, left)
+			}
+		}
+		stop()
+		synctest.Wait()
+		if lookUps < 45 || lookUps > 56 {
+			t.Errorf("%d look-ups in %v", lookUps, 50*lookUpInterval)
+		}
+	})
+}
+
 func TestNameThatIsUnknown(t *testing.T) {
 	p := called(t, "1", new([]string))
 	if _, err := get(t, p); !errors.Is(err, ErrConnect) {
