@@ -56,7 +56,7 @@ func startMongo(t *testing.T, e engines) (*testbed.FerretDB, *site) {
 	f.Holds(t, "users",
 		mongoPerson(t, "alice", alicePassword, `, "labels": {"group": ["admins"]}`),
 		mongoPerson(t, "bob", bobPassword, `, "labels": {"group": ["shop", "lab-*"]}, "since": {"$date": "2026-01-01T00:00:00Z"}`),
-		mongoPerson(t, "carol", bobPassword, ""), mongoPerson(t, "dave", bobPassword, ""), mongoPerson(t, "erin", bobPassword, ""),
+		mongoPerson(t, "carol", bobPassword, ""), mongoPerson(t, "dave", bobPassword, ""), mongoPerson(t, "erin", bobPassword, ""), mongoPerson(t, "frank", bobPassword, ""),
 		`{"username": "open"}`, `{"username": "number", "password": 7}`, `{"username": "plain", "password": "Plain-in-the-collection-6"}`,
 		mongoPerson(t, "twin", bobPassword, ""), mongoPerson(t, "twin", bobPassword, ""),
 	)
@@ -152,6 +152,15 @@ func TestMongoInTrouble(t *testing.T) {
 	f.Launch(t)
 	s.recovers(t, "dave")
 
+	s.reload(t, f.CA.File, testbed.NewCA(t).File)
+	s.inTrouble(t, trouble{"signed by somebody else", "erin", "certificate signed by unknown authority"})
+
+	s.reload(t, "enable_tls: true\n      ca_certificate:", "#")
+	s.inTrouble(t, trouble{"in the clear", "erin", "server selection error"})
+
+	s.reload(t, f.TLS, f.Plain)
+	s.recovers(t, "erin")
+
 	s.reload(t, "username: gate", "username: nobody")
-	s.inTrouble(t, trouble{"another user", "erin", "uthentication failed"})
+	s.inTrouble(t, trouble{"another user", "frank", "uthentication failed"})
 }

@@ -22,6 +22,9 @@ import (
 const (
 	// mostConns bounds the connections to each server.
 	mostConns = 16
+	// mostAsking bounds the questions at once, most of which wait for a
+	// connection.
+	mostAsking = 17 * mostConns
 	// patience is how long a question waits for a server that can be asked.
 	// Clients give up after 15 s.
 	patience = 5 * time.Second
@@ -112,9 +115,13 @@ func (c *collection) find(ctx context.Context, filter bson.D, o *options.FindOpt
 	return all, cursor.Err()
 }
 
+// acquire returns the client until release is called.
 func (c *collection) acquire() (*mongo.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.asking == mostAsking {
+		return nil, authn.ErrBusy
+	}
 	if c.client == nil {
 		client, err := mongo.Connect(c.options())
 		if err != nil {
@@ -179,13 +186,14 @@ func (c *collection) options() *options.ClientOptions {
 		SetServerSelectionTimeout(min(c.dial.Timeout, patience)).
 		SetMaxPoolSize(mostConns).
 		SetMaxConnIdleTime(10 * time.Minute).
-		// While a set elects its primary, the others have nearly all it had.
+		// While a set elects its primary, the others have nearly all that it had.
 		SetReadPreference(readpref.PrimaryPreferred())
 	if c.dial.ReplicaSet != "" {
 		o.SetReplicaSet(c.dial.ReplicaSet)
 	}
 	if c.dial.EnableTLS {
 		o.SetTLSConfig(&tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}) // the driver adds the host's name
+		o.SetDisableOCSPEndpointCheck(true)                                         // which would ask others on the way
 	}
 	if c.dial.Username != "" {
 		o.SetAuth(options.Credential{

@@ -170,6 +170,7 @@ func TestTrouble(t *testing.T) {
 	for name, dial := range map[string]DialInfo{
 		"nobody there": {Addrs: []string{"127.0.0.1:1"}},
 		"no answer":    {Addrs: []string{silent.addr}},
+		"no login":     {Addrs: []string{serve(t).addr}, Username: "gate", Password: "secret of the gate"}, // which it does not know
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,7 +184,7 @@ func TestTrouble(t *testing.T) {
 			if err == nil || errors.Is(err, authn.ErrUnknownUser) || errors.Is(err, authn.ErrWrongPassword) || errors.Is(err, authn.ErrUndecided) {
 				t.Errorf("Authenticate() = %v, want an error that says nothing of the account", err)
 			}
-			if text := fmt.Sprint(err); !strings.Contains(text, "mongo_auth "+dial.Addrs[0]) || strings.Contains(text, "open sesame") {
+			if text := fmt.Sprint(err); !strings.Contains(text, "mongo_auth "+dial.Addrs[0]) || strings.Contains(text, "open sesame") || strings.Contains(text, "secret of") {
 				t.Errorf("the error is %q", text)
 			}
 		})
@@ -241,6 +242,26 @@ func TestCloseEndsConnections(t *testing.T) {
 		t.Errorf("who asks after it was closed: %v", err)
 	}
 	until(t, "no connections again", func() bool { return s.connections() == 0 })
+}
+
+// TestBusy: who would only wait is told so.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	u := newUsers(t, UsersConfig{DialInfo: serve(t, bson.M{"username": "alice", "password": hash}).dial()})
+	for range mostAsking {
+		_, err := u.acquire()
+		must(t, err)
+	}
+	if _, err := u.Authenticate(t.Context(), alice); !errors.Is(err, authn.ErrBusy) {
+		t.Errorf("Authenticate() = %v", err)
+	}
+	u.release()
+	if _, err := u.Authenticate(t.Context(), alice); err != nil {
+		t.Errorf("Authenticate() = %v", err)
+	}
+	for range mostAsking - 1 {
+		u.release()
+	}
 }
 
 func TestCost(t *testing.T) {
