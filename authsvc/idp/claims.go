@@ -29,20 +29,19 @@ func (c claims) text(name string) (value string, ok bool) {
 // verified says whether the provider has verified the address, and whether it
 // says so at all. Some write it as text.
 func (c claims) verified() (yes, said bool) {
-	switch string(c[verifiedClaim]) {
-	case `true`, `"true"`:
-		return true, true
-	case "":
-		return false, false
-	}
-	return false, true
+	text := string(c[verifiedClaim])
+	return text == `true` || text == `"true"`, c.has(verifiedClaim)
 }
 
-// add takes over what is missing in c.
+// add takes over what is missing in c. Whether an address is verified is taken
+// from where the address is.
 func (c claims) add(more claims) error {
 	mine, ok := c.text(emailClaim)
 	if theirs, both := more.text(emailClaim); ok && both && !strings.EqualFold(mine, theirs) {
 		return errors.New("the ID token and userinfo have different e-mail addresses")
+	}
+	if !c.has(emailClaim) && more.has(emailClaim) {
+		delete(c, verifiedClaim)
 	}
 	for name, value := range more {
 		if !c.has(name) {

@@ -60,14 +60,21 @@ func (p *Google) AuthURL(ctx context.Context, s Start) (string, error) {
 
 // read finds out who a session is of.
 func (p *Google) read(ctx context.Context, s session) (who Person, err error) {
-	if err := p.complete(ctx, s, emailClaim, verifiedClaim); err != nil {
+	wanted := []string{emailClaim, verifiedClaim}
+	if p.cfg.Domain != "" {
+		wanted = append(wanted, hostedDomain)
+	}
+	if err := p.complete(ctx, s, wanted...); err != nil {
 		return who, err
 	}
 	email, ok := s.claims.text(emailClaim)
 	if !ok {
 		return who, errors.New("there is no claim email, which is the account")
 	}
-	if yes, _ := s.claims.verified(); !yes {
+	switch yes, said := s.claims.verified(); {
+	case !said:
+		return who, errors.New("there is no claim email_verified")
+	case !yes:
 		return who, unverified(googleTitle)
 	}
 	if who.Account, err = folded(email); err != nil {

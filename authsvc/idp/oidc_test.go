@@ -125,6 +125,9 @@ var people = []struct {
 	{"nothing said of that", object{"email_verified": nil}, nil, nil, "does not say whether", false},
 	{"nothing said of that, trusted", object{"email_verified": nil}, nil, trusting, "alice@example.com (s-1) groups=shop,web", false},
 	{"verified in userinfo", object{"email_verified": nil}, object{"sub": "s-1", "email": "alice@EXAMPLE.com", "email_verified": true}, nil, "alice@example.com (s-1) groups=shop,web", false},
+	{"verified, and only userinfo has the address", object{"email": nil}, object{"sub": "s-1", "email": "alice@example.com", "email_verified": true}, nil, "alice@example.com (s-1) groups=shop,web", false},
+	{"another address is verified, and userinfo's is not", object{"email": nil}, object{"sub": "s-1", "email": "admin@example.com", "email_verified": false}, nil, "not verified", true},
+	{"another address is verified, and of userinfo's nothing is said", object{"email": nil}, object{"sub": "s-1", "email": "admin@example.com"}, nil, "does not say whether", false},
 	{"another's address is verified", object{"email_verified": nil}, object{"sub": "s-1", "email": "admin@example.com", "email_verified": true}, nil, "different e-mail addresses", false},
 	{"userinfo about another", object{"groups": nil}, object{"sub": "s-2", "groups": []string{"admin"}}, nil, "different people", false},
 	{"userinfo about nobody", object{"groups": nil}, object{"groups": []string{"admin"}}, nil, "about nobody", false},
@@ -227,7 +230,7 @@ func TestGoogle(t *testing.T) {
 		{"of a domain below", "example.com", object{"hd": "x.example.com", "email": "alice@x.example.com"}, "is not one of example.com", true},
 		{"two at signs", "example.com", object{"hd": "example.com", "email": `"a@example.com"@example.org`}, "is not one of example.com", true},
 		{"not verified", "", object{"email_verified": false}, "not verified", true},
-		{"not said to be verified", "", object{"email_verified": nil}, "not verified", true},
+		{"not said to be verified", "", object{"email_verified": nil}, "no claim email_verified", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := newOpenID(t)
@@ -240,10 +243,17 @@ func TestGoogle(t *testing.T) {
 			if err == nil && (shown(who) != tt.want || who.Refresh == "") || err != nil && (isRefusal(err) != tt.no || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("Exchange() = %s, %v; want %s", shown(who), err, tt.want)
 			}
-			if tt.no {
+			if err != nil {
 				return
 			}
-			o.claims["email"] = "bob@example.com"
+			// The domain may be in userinfo alone.
+			o.info = object{"sub": "s-1", "email": "alice@example.com", "email_verified": true, "hd": tt.domain}
+			p.document.now = func() time.Time { return time.Now().Add(2 * documentLife) }
+			delete(o.claims, "hd")
+			if got, err := p.Renew(t.Context(), who.Account, who.Refresh); err != nil || got.Account != who.Account {
+				t.Errorf("Renew() = %v, %v", got, err)
+			}
+			o.claims["email"], o.info["email"] = "bob@example.com", "bob@example.com"
 			if _, err := p.Renew(t.Context(), who.Account, who.Refresh); !isRefusal(err) {
 				t.Errorf("Renew() of another = %v", err)
 			}
