@@ -69,13 +69,25 @@ func (r *rule) condition(report *Report, m *section, key string) (text string, o
 	r.lines[key] = e.line
 	switch {
 	case ok && e.val.isText():
-		return e.val.text, true
+		return e.val.text, r.short(report, e.line, m.key(key), e.val.text)
 	case ok:
 		r.refuse(report, e.line, m.key(key), "is not a text, with which docker_auth does not start")
 	case e.val != nil:
 		r.refuse(report, e.line, m.key(key), `has no value, which docker_auth takes for no condition at all, so the rule is for everybody and everything else in it; write "" for the anonymous, or delete the key`)
 	}
 	return "", false
+}
+
+// maxPattern bounds a pattern, in bytes. There are none like that, but for those
+// that are to keep somebody busy.
+const maxPattern = 16 << 10
+
+func (r *rule) short(report *Report, line int, path, pattern string) bool {
+	if len(pattern) <= maxPattern {
+		return true
+	}
+	r.refuse(report, line, path, "is longer than %d KiB", maxPattern>>10)
+	return false
 }
 
 func (r *rule) readLabels(report *Report, m *section) map[string]string {
@@ -92,8 +104,9 @@ func (r *rule) readLabels(report *Report, m *section) map[string]string {
 		switch {
 		case e.val.null: // in a map of texts it is ""
 			found[e.key] = ""
-		case e.val.isText():
+		case e.val.isText() && r.short(report, e.line, s.key(e.key), e.val.text):
 			found[e.key] = e.val.text
+		case e.val.isText():
 		default:
 			r.refuse(report, e.line, s.key(e.key), "is not a text, with which docker_auth does not start")
 		}

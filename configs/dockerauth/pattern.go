@@ -22,7 +22,10 @@ var captureToken = regexp.MustCompile(`\$\{(.+?):(\d+)\}`)
 // captures returns the variables for groups that docker_auth finds in the
 // fields of a rule, each with the spelling that the gate knows.
 func captures(patterns map[string]string) map[string]string {
-	live := make(map[string]string)
+	live, count := make(map[string]string), make(map[string]int)
+	for _, field := range fields {
+		count[field] = groups(patterns[field])
+	}
 	for _, field := range fields {
 		for _, m := range captureToken.FindAllStringSubmatch(patterns[field], -1) {
 			of := m[1]
@@ -30,7 +33,7 @@ func captures(patterns map[string]string) map[string]string {
 				of = fields[i] // docker_auth looks for a field of its own
 			}
 			group, err := strconv.Atoi(m[2])
-			if err == nil && group >= 1 && group <= groups(patterns[of]) && slices.Contains(fields[:], of) {
+			if err == nil && group >= 1 && group <= count[of] {
 				live[m[0]] = "${" + of + ":" + strconv.Itoa(group) + "}"
 			}
 		}
@@ -65,13 +68,13 @@ func translate(pattern string, live map[string]string, labels bool) translation 
 	var t translation
 	var b strings.Builder
 	for {
-		before, rest, found := strings.Cut(pattern, "${")
-		b.WriteString(before)
-		if !found {
-			t.text = b.String()
+		i := strings.Index(pattern, "${")
+		if i < 0 {
+			t.text = b.String() + pattern
 			return t
 		}
-		rest = "${" + rest
+		b.WriteString(pattern[:i])
+		rest := pattern[i:]
 		token, as := t.variable(rest, live, labels)
 		if token == "" {
 			t.unknown = append(t.unknown, upToBrace(rest))
@@ -90,11 +93,9 @@ func (t *translation) variable(text string, live map[string]string, labels bool)
 			return token, token
 		}
 	}
-	for token, as := range live {
-		if strings.HasPrefix(text, token) {
-			t.captures = true
-			return token, as
-		}
+	if as, ok := live[upToBrace(text)]; ok {
+		t.captures = true
+		return upToBrace(text), as
 	}
 	if name, ok := strings.CutPrefix(upToBrace(text), "${labels:"); ok && labels && len(name) > 1 && strings.HasSuffix(name, "}") {
 		t.labels = append(t.labels, strings.TrimSuffix(name, "}"))

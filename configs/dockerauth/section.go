@@ -26,7 +26,7 @@ type section struct {
 func newSection(report *Report, path string, n *node) *section {
 	s := &section{report: report, path: path, line: n.line, used: make(map[string]bool)}
 	if n.kind == mapping {
-		s.entries = n.entries
+		s.entries = slices.Clip(n.entries) // others have them too
 	} else if !n.null {
 		s.foreign = true
 		s.wrong(n.line, "", "a mapping")
@@ -82,7 +82,7 @@ func (s *section) child(key string) (sub *section, ok bool) {
 		case e.val.null:
 			sub, ok = nil, false
 		case ok:
-			sub.entries = append(slices.Clone(sub.entries), e.val.entries...)
+			sub.entries = append(sub.entries, e.val.entries...)
 		default:
 			sub, ok = newSection(s.report, s.key(key), e.val), true
 			sub.line = e.line
@@ -186,15 +186,20 @@ func (n *node) texts() ([]string, bool) {
 	return texts, true
 }
 
+// mostGuesses is for how many keys of a mapping it is said what was meant.
+const mostGuesses = 100
+
 // rest reports the keys that nobody has asked for.
 func (s *section) rest() {
 	known := slices.Sorted(maps.Keys(s.used))
-	for _, e := range s.unknown() {
-		if near := configs.Nearest(e.key, known); near != "" {
-			s.report.add(e.line, Needless, s.key(e.key), "docker_auth knows no such key, and ignores it; was %s meant?", near)
-			continue
+	for i, e := range s.unknown() {
+		what := "docker_auth knows no such key, and ignores it"
+		if i < mostGuesses {
+			if near := configs.Nearest(e.key, known); near != "" {
+				what += "; was " + near + " meant?"
+			}
 		}
-		s.report.add(e.line, Needless, s.key(e.key), "docker_auth knows no such key, and ignores it")
+		s.report.add(e.line, Needless, s.key(e.key), "%s", what)
 	}
 }
 
