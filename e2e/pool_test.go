@@ -24,23 +24,34 @@ import (
 type cluster struct {
 	*site
 	replicas []*testbed.Registry
+	urls     []string // of the lines to them, quoted
 	store    string
+	keys     string // more of the entry under registries
+	rules    string
 }
 
 // startCluster starts n registries and their gate, whose entry under
 // registries has more keys. It reaches them by lines, where there are some.
 func startCluster(t testing.TB, n int, more string, lines func(addr string) string) *cluster {
 	t.Helper()
-	c := &cluster{site: &site{gate: testbed.NewGate(t, testbed.NewCA(t))}, store: filepath.Join(testbed.Dir(t), "store")}
-	var urls []string
+	c := &cluster{
+		site: &site{gate: testbed.NewGate(t, testbed.NewCA(t))}, store: filepath.Join(testbed.Dir(t), "store"),
+		keys: more, rules: rules(t),
+	}
 	for i := range n {
 		r := testbed.StartRegistry(t, testbed.RegistryConfig{Version: testbed.Versions[i%2], Store: c.store})
 		c.replicas = append(c.replicas, r)
-		urls = append(urls, fmt.Sprintf("%q", "http://"+lines(r.Addr)))
+		c.urls = append(c.urls, fmt.Sprintf("%q", "http://"+lines(r.Addr)))
 	}
-	c.gate.Configure(t, fmt.Sprintf("registries: {main: {upstreams: [%s], %s}}%s", strings.Join(urls, ", "), more, rules(t)))
+	c.configure(t, n)
 	c.gate.Start(t)
 	return c
+}
+
+// configure tells the gate of the first n registries.
+func (c *cluster) configure(t testing.TB, n int) {
+	t.Helper()
+	c.gate.Configure(t, fmt.Sprintf("registries: {main: {upstreams: [%s], %s}}%s", strings.Join(c.urls[:n], ", "), c.keys, c.rules))
 }
 
 // straight is a line without anything between.
@@ -182,8 +193,8 @@ func (p puller) image(t testing.TB, tag string, config []byte) {
 }
 
 // TestPullsWhileAReplicaDies kills one of four registries in the middle of
-// 10,000 pulls, and starts it again: none of them fails, and whoever pushes
-// begins one upload anew at most.
+// 10,000 pulls, starts it again, and takes another out of the configuration:
+// no pull fails, and whoever pushes begins one upload anew for each at most.
 func TestPullsWhileAReplicaDies(t *testing.T) {
 	t.Parallel()
 	const pulls, pullers, repos = 10_000, 20, 24
@@ -218,10 +229,13 @@ func TestPullsWhileAReplicaDies(t *testing.T) {
 	atPull(&done, pulls/2)
 	c.revive(t, 1)
 	eventually(t, "the gate knows that it is up", func() bool { return c.up(t, 1) == "1" })
+	atPull(&done, pulls*3/4)
+	c.configure(t, 3)
+	eventually(t, "the gate has forgotten the one that is taken out", func() bool { return c.up(t, 3) == "" })
 	pulling.Wait()
 	pushing.Wait()
 	for i, n := range restarts {
-		if n > 1 {
+		if n > 2 {
 			t.Errorf("client %d has begun %d uploads anew", i, n)
 		}
 	}

@@ -474,3 +474,23 @@ func TestRandomFaults(t *testing.T) {
 		t.Errorf("only %d were whole, %d broken off, %d refused", whole, broken, refused)
 	}
 }
+
+// BenchmarkReplicas is BenchmarkManifest with two servers to choose from.
+func BenchmarkReplicas(b *testing.B) {
+	g, s, _ := newReplicas(b, 2, setup{})
+	s.tags["x"] = noise(2 << 10)
+	client := benchClient(b, g)
+	b.ReportAllocs()
+	for b.Loop() {
+		req, _ := http.NewRequest("GET", g.URL+"/v2/team/app/manifests/x", nil)
+		req.Header.Set("Authorization", bearer("ann", puller))
+		res, err := client.Do(req)
+		if err != nil || res.StatusCode != 200 {
+			b.Fatal(res, err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			b.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
+}
