@@ -120,7 +120,7 @@ func (p *Pages) sayNotEntered(w http.ResponseWriter, r *http.Request, m *People,
 func (p *Pages) sayWrong(w http.ResponseWriter, r *http.Request, err error) error {
 	switch e := (*oci.Error)(nil); {
 	case errors.Is(err, errForeign):
-		return p.say(w, r, errForeign, notice{
+		return p.say(w, r, oci.Errorf(oci.Denied, "not a form of ours").Because(err), notice{
 			Title:  "Nothing was changed",
 			Text:   "The request did not come from a page of this registry that is open in this browser.",
 			Advice: "If you pressed a button here, open the page again and press it once more.",

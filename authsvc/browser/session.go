@@ -12,7 +12,6 @@ import (
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/edge"
-	"github.com/regate/regate/internal/oci"
 )
 
 // sessionLife is how long somebody stays logged in on the pages. Tokens have
@@ -73,7 +72,7 @@ func (s session) check(ctx context.Context) error {
 }
 
 // errForeign says that a form was not sent by one of our pages.
-var errForeign = oci.Errorf(oci.Denied, "this form was not sent from a page of this registry")
+var errForeign = errors.New("the form was not sent by a page that was made for this session")
 
 // ours returns an error unless the form was sent by a page of ours that was
 // made for this session.
