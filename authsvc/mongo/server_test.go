@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -118,8 +119,10 @@ func (s *server) talk(c net.Conn) {
 	}
 }
 
-// receive reads one question: OP_QUERY, as which a driver still says hello, or
-// OP_MSG.
+// opQuery is the kind of message as which a driver still says hello.
+const opQuery wiremessage.OpCode = 2004
+
+// receive reads one question: OP_QUERY or OP_MSG.
 func receive(c net.Conn) (id int32, legacy bool, command bson.Raw, err error) {
 	var size [4]byte
 	if _, err := io.ReadFull(c, size[:]); err != nil {
@@ -133,12 +136,9 @@ func receive(c net.Conn) (id int32, legacy bool, command bson.Raw, err error) {
 	var doc bsoncore.Document
 	ok := false
 	switch op {
-	case wiremessage.OpQuery:
-		_, rest, _ = wiremessage.ReadQueryFlags(rest)
-		_, rest, _ = wiremessage.ReadQueryFullCollectionName(rest)
-		_, rest, _ = wiremessage.ReadQueryNumberToSkip(rest)
-		_, rest, _ = wiremessage.ReadQueryNumberToReturn(rest)
-		doc, _, ok = wiremessage.ReadQueryQuery(rest)
+	case opQuery: // flags, a name that ends with a zero, two numbers, and the question
+		_, rest, _ = bytes.Cut(rest[4:], []byte{0})
+		doc, _, ok = bsoncore.ReadDocument(rest[8:])
 	case wiremessage.OpMsg:
 		_, rest, _ = wiremessage.ReadMsgFlags(rest)
 		_, rest, _ = wiremessage.ReadMsgSectionType(rest)
@@ -147,7 +147,7 @@ func receive(c net.Conn) (id int32, legacy bool, command bson.Raw, err error) {
 	if !ok {
 		return 0, false, nil, errors.New("what is this?")
 	}
-	return id, op == wiremessage.OpQuery, bson.Raw(doc), nil
+	return id, op == opQuery, bson.Raw(doc), nil
 }
 
 func (s *server) reply(command bson.Raw) bson.D {
