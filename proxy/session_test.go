@@ -2,106 +2,16 @@ package proxy
 
 import (
 	"context"
-	"encoding/base64"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/proxy/upstream"
 )
-
-func randomText(r *rand.Rand, most int) string {
-	text := make([]byte, r.IntN(most))
-	for i := range text {
-		text[i] = "ab/|\x00é"[r.IntN(7)]
-	}
-	return string(text)
-}
-
-func randomSession(r *rand.Rand) session {
-	return session{randomText(r, 8), randomText(r, 8), randomText(r, 8), randomText(r, 8)}
-}
-
-// TestTicketIsForOneSession seals tickets of random sessions, whose fields are
-// short and made of few bytes so that one often runs into the next, and opens
-// them for others.
-func TestTicketIsForOneSession(t *testing.T) {
-	t.Parallel()
-	u := Uploads{}.withDefaults()
-	r := rand.New(rand.NewPCG(7, 7))
-	for range 20_000 {
-		s, other := randomSession(r), randomSession(r)
-		want := ticket{backend: randomText(r, 16)}
-		if r.IntN(4) > 0 {
-			want.expires = time.Unix(1+r.Int64N(1<<40), 0)
-		}
-		text := u.seal(s, want)
-		if got, ok := u.open(s, text); !ok || got != want {
-			t.Fatalf("open(seal(%q, %v)) = %v, %v", s, want, got, ok)
-		}
-		if _, ok := u.open(other, text); ok != (other == s) {
-			t.Fatalf("the ticket of %q is taken for %q", s, other)
-		}
-	}
-}
-
-// TestChangedTicket flips each bit of the bytes, and puts each character in
-// each place of the text.
-func TestChangedTicket(t *testing.T) {
-	t.Parallel()
-	u := Uploads{}.withDefaults()
-	s := session{"ann", "main", "team/app", someUpload}
-	text := u.seal(s, ticket{"0123456789abcdef", time.Unix(1_800_000_000, 0)})
-	refused := func(changed string) {
-		t.Helper()
-		if _, ok := u.open(s, changed); ok && changed != text {
-			t.Errorf("taken: %q", changed)
-		}
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for bit := range 8 * len(raw) {
-		raw[bit/8] ^= 1 << (bit % 8)
-		refused(base64.RawURLEncoding.EncodeToString(raw))
-		raw[bit/8] ^= 1 << (bit % 8)
-	}
-	for i := range len(text) {
-		for c := range 256 {
-			refused(text[:i] + string([]byte{byte(c)}) + text[i+1:])
-			refused(text[:i] + string([]byte{byte(c)}) + text[i:])
-		}
-		refused(text[:i])
-		refused(text[i+1:])
-	}
-	for _, more := range []string{"=", "==", "A", "\n", "\r\n", text, strings.Repeat("A", 1<<20)} {
-		refused(text + more)
-		refused(more + text)
-	}
-	if _, ok := (Uploads{}).withDefaults().open(s, text); ok {
-		t.Error("taken with another key")
-	}
-}
-
-// FuzzTicket opens what nobody has sealed.
-func FuzzTicket(f *testing.F) {
-	u := Uploads{Grace: time.Hour}.withDefaults()
-	f.Add(u.seal(session{"ann", "main", "team/app", someUpload}, ticket{"a", time.Unix(1_800_000_000, 0)}))
-	f.Add("")
-	f.Fuzz(func(t *testing.T, text string) {
-		if _, ok := u.open(session{"eve", "main", "team/app", someUpload}, text); ok {
-			t.Errorf("taken: %q", text)
-		}
-		if g := u.grace(oci.Request{Upload: someUpload, Ticket: text}, time.Now()); g != 0 && g != u.Grace {
-			t.Errorf("grace %v", g)
-		}
-	})
-}
 
 // alive is how long ago a token has expired that is good for a while yet.
 const alive = -time.Minute
@@ -341,13 +251,64 @@ func TestTicketsAreForUploadsAlone(t *testing.T) {
 	}
 }
 
-func BenchmarkTicket(b *testing.B) {
-	u := Uploads{}.withDefaults()
-	s, t := session{"ann", "main", "team/app", someUpload}, ticket{"0123456789abcdef", time.Now()}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, ok := u.open(s, u.seal(s, t)); !ok {
-			b.Fatal("refused")
+// TestTicketOfAnUncheckedRegistry finds the server for whoever asks, since the
+// registry looks at that itself. Without one, any server is asked.
+func TestTicketOfAnUncheckedRegistry(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex // guards at
+	at := make(map[string]int)
+	server := func(name string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "" {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			mu.Lock()
+			at[name+r.Method]++
+			mu.Unlock()
+			holding(w, r)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	c := unchecked
+	c.Upstreams, c.Balance = []string{server("one"), server("two")}, upstream.RoundRobin
+	g := newRig(t, echo, setup{config: c})
+	path := g.begin(t, "Bearer ann|")
+	for _, auth := range []string{"Bearer ann|", "Bearer eve|", "Basic x"} {
+		for range 2 {
+			if res, body, _ := g.do(t, call{method: "PATCH", path: path, auth: auth, bare: true}); res.StatusCode != 202 {
+				t.Fatalf("%s %s", res.Status, body)
+			}
+		}
+	}
+	if at["onePOST"] != 1 && at["twoPOST"] != 1 || at["onePATCH"] != 6*at["onePOST"] || at["twoPATCH"] != 6*at["twoPOST"] {
+		t.Errorf("requests at the servers: %v, want all at one", at)
+	}
+	for range 2 {
+		if res, body, _ := g.do(t, call{method: "PATCH", path: withoutTicket(path), auth: "Basic x", bare: true}); res.StatusCode != 202 {
+			t.Errorf("without a ticket: %s %s", res.Status, body)
+		}
+	}
+	if at["onePATCH"] == 0 || at["twoPATCH"] == 0 {
+		t.Errorf("requests at the servers: %v, want the last two at both", at)
+	}
+}
+
+// TestEveryGateTakesTheTicketsOfOthers with the same key, and none with another.
+func TestEveryGateTakesTheTicketsOfOthers(t *testing.T) {
+	t.Parallel()
+	key := Uploads{Key: [32]byte{1}}
+	first := newRig(t, holding, setup{uploads: key})
+	path := first.begin(t, bearer("ann", pusher))
+	for _, tt := range []struct {
+		name string
+		u    Uploads
+		want int
+	}{{"the same key", key, 202}, {"another key", Uploads{Key: [32]byte{2}}, 404}, {"none", Uploads{}, 404}} {
+		g := newRig(t, holding, setup{uploads: tt.u, config: upstream.Config{Upstreams: []string{first.registry.URL}}})
+		if res, body, _ := g.do(t, call{method: "PATCH", path: path, auth: bearer("ann", pusher), bare: true}); res.StatusCode != tt.want {
+			t.Errorf("%s: %s %s, want %d", tt.name, res.Status, body, tt.want)
 		}
 	}
 }
