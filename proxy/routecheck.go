@@ -87,24 +87,45 @@ func (c condition) covers(other condition) bool {
 	return hosts && c.namespace == other.namespace && other.actions&^c.actions == 0
 }
 
+// A plan is all routes of a configuration, as far as they are good.
+type plan struct {
+	routes   []RouteConfig
+	all      []condition
+	renames  []rename
+	images   []pattern // what the registry calls the repositories
+	patterns *buckets
+}
+
 // validateTogether looks, among the good routes, for some that can never match,
 // and for repositories with two names.
 func validateTogether(routes []RouteConfig, good []int) error {
 	var l problem.List
-	all := make([]condition, len(routes)) // without a pattern if not good
-	before := newBuckets()
+	n := len(routes)
+	p := plan{routes, make([]condition, n), make([]rename, n), make([]pattern, n), newBuckets()}
 	for _, i := range good {
-		all[i] = routes[i].condition()
-		for _, j := range before.near(all[i].pattern) {
-			if all[j].covers(all[i]) && all[i].pattern.within(all[j].pattern) {
-				l.Addf(at(i), "can never match, because routes[%d] takes all of it", j)
-				break
+		c := routes[i].condition()
+		if j := p.taking(i, c, c.pattern); j >= 0 {
+			l.Addf(at(i), "can never match, because routes[%d] takes all of it", j)
+		}
+		p.all[i], p.renames[i] = c, routes[i].rename()
+		p.images[i] = p.renames[i].image(c.pattern)
+		p.patterns.add(c.pattern, i)
+	}
+	l.Under("", p.validateNames(good))
+	return l.Err()
+}
+
+// taking is a route before the i-th that takes all that matches pattern and c's
+// other conditions; -1 if none does so by itself.
+func (p plan) taking(i int, c condition, pattern pattern) int {
+	for _, near := range p.patterns.near(pattern) {
+		for _, j := range near {
+			if j < i && p.all[j].covers(c) && pattern.within(p.all[j].pattern) {
+				return j
 			}
 		}
-		before.add(all[i].pattern, i)
 	}
-	l.Under("", validateNames(routes, all, good))
-	return l.Err()
+	return -1
 }
 
 // maxTwins bounds how many repositories with two names are reported.
@@ -113,85 +134,92 @@ const maxTwins = 10
 // validateNames finds repositories that clients would know by two names. The
 // rights to one name would be as good as those to the other, since registries
 // know what may be read by its repository alone.
-func validateNames(routes []RouteConfig, all []condition, good []int) error {
+func (p plan) validateNames(good []int) error {
 	var l problem.List
 	seen := make(map[string]*buckets) // by registry: the names there
 	for _, j := range good {
-		r := routes[j]
-		image := r.rename().image(all[j].pattern)
-		b := seen[r.Registry]
-		if b == nil {
-			b = newBuckets()
-			seen[r.Registry] = b
+		registry := p.routes[j].Registry
+		if seen[registry] == nil {
+			seen[registry] = newBuckets()
 		}
-		for _, i := range b.near(image) {
-			if inside, ok := twins(routes, all, i, j); ok && len(l) < maxTwins {
-				one, _ := routes[i].rename().origin(inside)
-				two, _ := r.rename().origin(inside)
-				l.Addf(at(j), "would give %s of registry %q a second name, %s, beside %s of routes[%d]; a repository can have one name only, or the rights to one would be those to the other", inside, r.Registry, two, one, i)
-				break
-			}
+		if i, inside := p.twin(j, seen[registry]); i >= 0 {
+			one, _ := p.renames[i].origin(inside)
+			two, _ := p.renames[j].origin(inside)
+			l.Addf(at(j), "would give %s of registry %q a second name, %s, beside %s of routes[%d]; a repository can have one name only, or the rights to one would be those to the other", inside, registry, two, one, i)
 		}
-		b.add(image, j)
+		if len(l) == maxTwins {
+			break
+		}
+		seen[registry].add(p.images[j], j)
 	}
 	return l.Err()
 }
 
-// twins returns what two routes to a registry both lead to under different
-// names. What another route before them takes, they lead to nothing.
-func twins(routes []RouteConfig, all []condition, i, j int) (inside pattern, ok bool) {
-	a, b := routes[i].rename(), routes[j].rename()
-	if a == b {
-		return nil, false
-	}
-	one, two := a.image(all[i].pattern), b.image(all[j].pattern)
-	if inside, ok = one.meet(two); !ok {
-		return nil, false
-	}
-	return inside, !taken(all, i, a, two) && !taken(all, j, b, one)
-}
-
-// taken reports whether other routes before the one at i take all names by
-// which that would lead to inside.
-func taken(all []condition, i int, r rename, inside pattern) bool {
-	public, ok := r.origin(inside)
-	if !ok {
-		return false
-	}
-	for _, c := range all[:i] {
-		if c.pattern != nil && c.covers(all[i]) && public.within(c.pattern) {
-			return true
+// twin is a route of those seen that leads to some of what the j-th does, under
+// other names; -1 if there is none.
+func (p plan) twin(j int, seen *buckets) (i int, inside pattern) {
+	for _, near := range seen.near(p.images[j]) {
+		for _, i := range near {
+			if p.renames[i] == p.renames[j] {
+				continue
+			}
+			inside, ok := p.images[i].meet(p.images[j])
+			if ok && !p.hidden(i, p.images[j]) && !p.hidden(j, p.images[i]) {
+				return i, inside
+			}
 		}
 	}
-	return false
+	return -1, nil
 }
 
-// buckets have routes by the first component of a pattern: those that differ
-// in it have nothing in common.
+// hidden reports whether a route before the i-th takes all names by which that
+// would lead to inside.
+func (p plan) hidden(i int, inside pattern) bool {
+	public, ok := p.renames[i].origin(inside)
+	return ok && p.taking(i, p.all[i], public) >= 0
+}
+
+// buckets have routes by the first and the last component of a pattern: those
+// that differ in one of them have nothing in common. "" stands for any with a
+// star.
 type buckets struct {
-	parts map[string][]int
-	any   []int // with a star
-	all   []int
+	all         []int
+	first, last map[string][]int
+	open        map[string][]int // those whose first has a star, by the last
 }
 
-func newBuckets() *buckets { return &buckets{parts: make(map[string][]int)} }
+func newBuckets() *buckets {
+	return &buckets{first: make(map[string][]int), last: make(map[string][]int), open: make(map[string][]int)}
+}
 
 func (b *buckets) add(p pattern, i int) {
+	first, last := plainPart(p[0]), plainPart(p[len(p)-1])
 	b.all = append(b.all, i)
-	if strings.Contains(p[0], "*") {
-		b.any = append(b.any, i)
-	} else {
-		b.parts[p[0]] = append(b.parts[p[0]], i)
+	b.first[first] = append(b.first[first], i)
+	b.last[last] = append(b.last[last], i)
+	if first == "" {
+		b.open[last] = append(b.open[last], i)
 	}
+}
+
+// plainPart is a component that has no star; "" for any other.
+func plainPart(part string) string {
+	if strings.Contains(part, "*") {
+		return ""
+	}
+	return part
 }
 
 // near are those that may have something in common with p.
-func (b *buckets) near(p pattern) []int {
-	if strings.Contains(p[0], "*") {
-		return b.all
+func (b *buckets) near(p pattern) [][]int {
+	first, last := plainPart(p[0]), plainPart(p[len(p)-1])
+	switch {
+	case first == "" && last == "":
+		return [][]int{b.all}
+	case first == "":
+		return [][]int{b.last[last], b.last[""]}
+	case last == "":
+		return [][]int{b.first[first], b.first[""]}
 	}
-	if len(b.any) == 0 {
-		return b.parts[p[0]]
-	}
-	return append(append([]int(nil), b.any...), b.parts[p[0]]...)
+	return [][]int{b.first[first], b.open[last], b.open[""]}
 }

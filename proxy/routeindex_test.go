@@ -134,3 +134,26 @@ func TestFindAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// BenchmarkValidate checks ten thousand routes, of which every other one
+// rewrites names.
+func BenchmarkValidate(b *testing.B) {
+	var configs []RouteConfig
+	for i, r := range manyRoutes() {
+		c := RouteConfig{Host: r.host, Repository: r.pattern.String(), Registry: "main"}
+		if i%4 == 0 {
+			c.Rename = fmt.Sprintf("apps/renamed-%d", i)
+		} else if i%4 == 1 {
+			c.Strip, c.Add = r.pattern[0], "stripped/"+r.pattern[0]
+		}
+		if i%4 == 3 {
+			c.Registry = "other"
+		}
+		configs = append(configs, c)
+	}
+	for b.Loop() {
+		if err := validate(configs, map[string]bool{"main": true, "other": true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
