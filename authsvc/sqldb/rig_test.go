@@ -25,6 +25,8 @@ func newFile(t testing.TB) (path string, db *sql.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	change(t, db, "PRAGMA synchronous=off")
 	change(t, db, tables)
 	return path, db
 }

@@ -52,30 +52,35 @@ type list struct {
 	last  int64 // seq
 }
 
-// add reads one more. Of two with the same seq nobody could say which one comes
-// first, and a database may say now this, now that.
+// add reads one more.
 func (l *list) add(rows *sql.Rows) (more bool, err error) {
 	var seq sql.NullInt64
 	var entry []byte
 	if err := rows.Scan(&seq, &entry); err != nil {
 		return false, err
 	}
+	return true, l.take(seq, entry)
+}
+
+// take refuses two with the same seq: nobody could say which one comes first,
+// and a database may say now this, now that.
+func (l *list) take(seq sql.NullInt64, entry []byte) error {
 	l.bytes += len(entry)
 	switch {
 	case !seq.Valid:
-		return false, errors.New("a rule has no seq, so its place is not known")
+		return errors.New("a rule has no seq, so its place is not known")
 	case len(l.rules) > 0 && seq.Int64 == l.last:
-		return false, fmt.Errorf("there are two rules with seq %d, so it is not known which comes first: give each its own", l.last)
+		return fmt.Errorf("there are two rules with seq %d, so it is not known which comes first: give each its own", l.last)
 	case l.bytes > acl.MaxBytes:
-		return false, fmt.Errorf("the rules are longer than %d MiB", acl.MaxBytes>>20)
+		return fmt.Errorf("the rules are longer than %d MiB", acl.MaxBytes>>20)
 	case len(l.rules) == acl.MaxRules:
-		return false, fmt.Errorf("there are more than %d rules", acl.MaxRules)
+		return fmt.Errorf("there are more than %d rules", acl.MaxRules)
 	}
 	rule, err := acl.ParseJSON(entry)
 	if err != nil {
-		return false, fmt.Errorf("the rule with seq %d: %w", seq.Int64, err)
+		return fmt.Errorf("the rule with seq %d: %w", seq.Int64, err)
 	}
 	l.last = seq.Int64
 	l.rules = append(l.rules, rule)
-	return true, nil
+	return nil
 }

@@ -62,7 +62,6 @@ var badRuleTests = []struct {
 	{"no entry", 2, nil, "the rule with seq 2: no JSON object"},
 	{"no JSON", 2, "pull", "the rule with seq 2: no JSON object"},
 	{"misspelt", 2, `{"match":{"acount":"a"},"actions":["*"]}`, `the rule with seq 2: match: unknown field "acount"`},
-	{"long", 2, `{"match":{},"actions":[],"comment":"` + strings.Repeat("x", acl.MaxBytes) + `"}`, "the rules are longer than 32 MiB"},
 }
 
 // TestBadRuleIsNotLeftOut: what it was to refuse would be granted by another.
@@ -81,15 +80,20 @@ func TestBadRuleIsNotLeftOut(t *testing.T) {
 }
 
 func TestTooManyRules(t *testing.T) {
-	r, db := newRules(t)
-	change(t, db, `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i < ?)
-		INSERT INTO xorm_acl_entry SELECT '{"match":{},"actions":[]}', i FROM n`, acl.MaxRules)
-	if got, err := r.read(t.Context()); got != nil || err == nil || !strings.Contains(err.Error(), "more than 100000 rules") {
-		t.Errorf("read() = %d rules, %v", len(got), err)
-	}
-	change(t, db, "DELETE FROM xorm_acl_entry WHERE seq = 0")
-	if got, err := r.read(t.Context()); len(got) != acl.MaxRules || err != nil {
-		t.Errorf("read() = %d rules, %v", len(got), err)
+	const entry = `{"match":{},"actions":[]}`
+	for _, tt := range []struct {
+		rules, bytes int
+		want         string
+	}{
+		{acl.MaxRules - 1, 0, ""},
+		{acl.MaxRules, 0, "there are more than 100000 rules"},
+		{1, acl.MaxBytes - len(entry), ""},
+		{1, acl.MaxBytes - len(entry) + 1, "the rules are longer than 32 MiB"},
+	} {
+		l := list{rules: make(acl.Config, tt.rules), bytes: tt.bytes}
+		if got := message(l.take(sql.NullInt64{Int64: 1, Valid: true}, []byte(entry))); got != tt.want {
+			t.Errorf("after %d rules of %d bytes: %q, want %q", tt.rules, tt.bytes, got, tt.want)
+		}
 	}
 }
 
