@@ -3,14 +3,17 @@ package authsvc
 import (
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/guard"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
@@ -211,6 +214,7 @@ func unauthenticated(msg string) *oci.Error { return oci.Errorf(oci.Unauthentica
 // away, and a directory we could not ask. A 401 for the second would send
 // people off to change a password that was right.
 func refusal(c authn.Credentials, err error) error {
+	var limited *guard.Limited
 	switch {
 	case c.Anonymous() && errors.Is(err, authn.ErrUnknownUser):
 		return unauthenticated("log in first")
@@ -220,6 +224,9 @@ func refusal(c authn.Credentials, err error) error {
 		return unauthenticated(badLogin).Because(err)
 	case errors.Is(err, authn.ErrBusy):
 		return tooMany(err)
+	case errors.As(err, &limited):
+		return oci.Errorf(oci.TooMany, "too many wrong passwords, try again later").
+			Because(err).With("Retry-After", strconv.Itoa(int(math.Ceil(limited.Wait.Seconds()))))
 	}
 	return oci.Errorf(oci.Unavailable, "cannot check credentials now").With("Retry-After", "5").Because(err)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/guard"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/secret"
@@ -36,6 +37,8 @@ type Config struct {
 	GitHubAuth *idp.GitHubConfig `yaml:"github_auth"`
 	OIDCAuth   idp.OIDCConfigs   `yaml:"oidc_auth"`
 	GitLabAuth *idp.GitLabConfig `yaml:"gitlab_auth"`
+	// LoginLimits are how many wrong passwords there may be.
+	LoginLimits guard.Config `yaml:"login_limits"`
 	// PersonalTokens are what people can make who have logged in with a browser.
 	PersonalTokens secret.Config `yaml:"personal_tokens"`
 	// LDAPAuth are directories that are asked about accounts which nobody before
@@ -72,6 +75,7 @@ func (c Config) Validate() error {
 		l.Under("ext_auth", c.ExtAuth.Validate())
 	}
 	c.checkProviders(&l)
+	l.Under("login_limits", c.LoginLimits.Validate())
 	l.Under("personal_tokens", c.PersonalTokens.Validate())
 	l.Under("ldap_auth", c.LDAPAuth.Validate())
 	if c.MongoAuth != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/guard"
 	"github.com/regate/regate/authsvc/password"
 )
 
@@ -14,18 +15,20 @@ import (
 type Login struct {
 	chain authn.Authenticator
 	known *password.Cache[authn.Identity]
+	guard *guard.Guard
 	decoy func(ctx context.Context, password string) error
 }
 
 // NewLogin puts a cache before chain, and decoy behind it: what takes as long
-// as a comparison with a hash, for the accounts that nobody knows.
-func NewLogin(chain authn.Authenticator, known *password.Cache[authn.Identity], decoy func(ctx context.Context, password string) error) *Login {
-	return &Login{chain, known, decoy}
+// as a comparison with a hash, for the accounts that nobody knows. The guard
+// stands between them, so that nobody who knows the password is ever held up by
+// somebody who does not; nil lets everybody try.
+func NewLogin(chain authn.Authenticator, known *password.Cache[authn.Identity], g *guard.Guard, decoy func(ctx context.Context, password string) error) *Login {
+	return &Login{chain, known, g, decoy}
 }
 
 // Authenticate returns the identity behind c, or an error as authn.Authenticator
-// says. The limit on guesses will stand between the cache and the chain, so
-// that nobody who knows the password is ever held up by somebody who does not.
+// says, or a *guard.Limited.
 func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
 	switch {
 	case c.Anonymous():
@@ -34,23 +37,37 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	ctx = password.From(ctx, c.From)
-	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (authn.Identity, error) {
-		ctx, compared := password.Watch(ctx)
-		id, err := l.chain.Authenticate(ctx, c)
-		if turnedAway(err) && !compared() {
-			return id, l.absent(ctx, c, err)
+	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (id authn.Identity, err error) {
+		if l.guard == nil {
+			return l.ask(ctx, c)
 		}
-		if err == nil && !isName(id.Account) { // as the back end spells it
-			return authn.Identity{}, errNoName
-		}
+		err = l.guard.Try(ctx, guard.Try{From: c.From, Account: c.Account, Password: c.Password.Reveal()}, func(ctx context.Context) (err error) {
+			id, err = l.ask(ctx, c)
+			return err
+		})
 		return id, err
 	})
+}
+
+// ask asks the chain.
+func (l *Login) ask(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+	ctx, compared := password.Watch(ctx)
+	id, err := l.chain.Authenticate(ctx, c)
+	if TurnedAway(err) && !compared() {
+		return id, l.absent(ctx, c, err)
+	}
+	if err == nil && !isName(id.Account) { // as the back end spells it
+		return authn.Identity{}, errNoName
+	}
+	return id, err
 }
 
 // errNoName is no refusal: whoever wrote the name must mend it.
 var errNoName = errors.New("the back end gives the account a name with control characters, or longer than 256 bytes")
 
-func turnedAway(err error) bool {
+// TurnedAway reports whether err says that a password is wrong or an account
+// unknown, and not that it could not be told.
+func TurnedAway(err error) bool {
 	return errors.Is(err, authn.ErrUnknownUser) || errors.Is(err, authn.ErrWrongPassword)
 }
 

@@ -46,7 +46,7 @@ func TestRefusalsTakeAsLong(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			calls := 0
-			l := NewLogin(tt.chain, password.NewCache[authn.Identity](cache.Options{}), func(_ context.Context, password string) error {
+			l := NewLogin(tt.chain, password.NewCache[authn.Identity](cache.Options{}), nil, func(_ context.Context, password string) error {
 				if calls++; password != "secret" {
 					t.Errorf("the decoy compares %q", password)
 				}
@@ -68,7 +68,7 @@ func TestOwnTokensAreShownToNobody(t *testing.T) {
 			t.Errorf("the chain was asked about %s", secret.Reveal())
 			return authn.Identity{}, nil
 		})
-		l := NewLogin(asked, password.NewCache[authn.Identity](cache.Options{}), nil)
+		l := NewLogin(asked, password.NewCache[authn.Identity](cache.Options{}), nil, nil)
 		if _, err := l.Authenticate(t.Context(), authn.Credentials{Account: "eve", Password: secret}); !errors.Is(err, authn.ErrUnknownUser) {
 			t.Errorf("Authenticate() with %s = %v", secret.Reveal(), err)
 		}
@@ -93,7 +93,7 @@ func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
 		pool := password.NewPool(password.Options{Workers: 1, Queue: logins})
 		l := NewLogin(authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
 			return authn.Identity{}, pool.Compare(ctx, hash, c.Password.Reveal())
-		}), password.NewCache[authn.Identity](cache.Options{}), nil)
+		}), password.NewCache[authn.Identity](cache.Options{}), nil, nil)
 		var busy atomic.Int64
 		var all sync.WaitGroup
 		for i := range byte(logins) {
@@ -119,7 +119,7 @@ func TestBackEndsNameNobodyOddly(t *testing.T) {
 	for _, name := range []string{"eve\x00", "eve\nadmin", "\xff", strings.Repeat("e", maxAccount+1)} {
 		l := NewLogin(authn.Func(func(context.Context, authn.Credentials) (authn.Identity, error) {
 			return authn.Identity{Account: name}, nil
-		}), password.NewCache[authn.Identity](cache.Options{}), nil)
+		}), password.NewCache[authn.Identity](cache.Options{}), nil, nil)
 		if id, err := l.Authenticate(t.Context(), authn.Credentials{Account: "eve", Password: "secret"}); !errors.Is(err, errNoName) {
 			t.Errorf("Authenticate() of a back end that says %q = %q, %v", name, id.Account, err)
 		}

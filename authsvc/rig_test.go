@@ -105,7 +105,7 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 		r.asked.Add(1)
 		return chain.Authenticate(ctx, c)
 	})
-	r.login = NewLogin(counted, password.NewCache[authn.Identity](cache.Options{}), func(ctx context.Context, secret string) error {
+	r.login = NewLogin(counted, password.NewCache[authn.Identity](cache.Options{}), nil, func(ctx context.Context, secret string) error {
 		return pool.Absent(ctx, users.Cost(), secret)
 	})
 	r.service = New(Parts{

@@ -53,7 +53,7 @@ func newUsers(t testing.TB, b ext.Backend) *ext.Users {
 func newLogin(t testing.TB, b ext.Backend) *authsvc.Login {
 	t.Helper()
 	decoy := func(context.Context, string) error { return nil }
-	return authsvc.NewLogin(authn.Chain{newUsers(t, b)}, password.NewCache[authn.Identity](cache.Options{}), decoy)
+	return authsvc.NewLogin(authn.Chain{newUsers(t, b)}, password.NewCache[authn.Identity](cache.Options{}), nil, decoy)
 }
 
 // TestThousandLoginsAreOneQuestion: a build that starts everywhere at once

@@ -57,7 +57,7 @@ func New(b Build) *Metrics {
 		buildInfo(b),
 		m.requests.total, m.requests.took, m.requests.running, m.requests.refused,
 		m.transfers.bytes,
-		m.tokens.issued, m.tokens.refused,
+		m.tokens.issued, m.tokens.refused, m.tokens.limited,
 		m.reloads.total, m.reloads.ok, m.reloads.last,
 		m.connections.refused,
 		m.upstreams.retried, m.upstreams.resumed,

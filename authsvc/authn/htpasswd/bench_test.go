@@ -28,7 +28,7 @@ func BenchmarkKnownLogin(b *testing.B) {
 		b.Fatal(err)
 	}
 	decoy := func(context.Context, string) error { return nil }
-	login := authsvc.NewLogin(users, password.NewCache[authn.Identity](cache.Options{}), decoy)
+	login := authsvc.NewLogin(users, password.NewCache[authn.Identity](cache.Options{}), nil, decoy)
 	alice := authn.Credentials{Account: "alice", Password: "secret of alice"}
 	b.ReportAllocs()
 	for b.Loop() {

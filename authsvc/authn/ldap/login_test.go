@@ -33,7 +33,7 @@ func loginTo(t testing.TB, s *ldaptest.Server) *authsvc.Login {
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	none := func(context.Context, string) error { return nil }
-	return authsvc.NewLogin(authn.Chain{d}, password.NewCache[authn.Identity](cache.Options{}), none)
+	return authsvc.NewLogin(authn.Chain{d}, password.NewCache[authn.Identity](cache.Options{}), nil, none)
 }
 
 var (

@@ -12,6 +12,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/static"
 	"github.com/regate/regate/authsvc/browser"
 	"github.com/regate/regate/authsvc/ext"
+	"github.com/regate/regate/authsvc/guard"
 	"github.com/regate/regate/authsvc/mongo"
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/sqldb"
@@ -60,7 +61,22 @@ func (p *process) login(g *generation) (authn.Authenticator, error) {
 	g.users = m.chain
 	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.highest(), secret) }
 	p.openPages(g, m.people)
-	return m.personal(authsvc.NewLogin(g.users, g.known, decoy)), nil
+	limits, err := p.limitLogins(g.file)
+	if err != nil {
+		return nil, err
+	}
+	return m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy)), nil
+}
+
+// limitLogins makes what counts wrong passwords, in the state.
+func (p *process) limitLogins(file *configs.File) (*guard.Guard, error) {
+	g, err := guard.New(file.Auth.LoginLimits, guard.Deps{
+		Limiter: p.store, Wrong: authsvc.TurnedAway, Refused: p.meter.Login, Log: p.log.Named("logins"),
+	})
+	if err != nil {
+		return nil, file.Explain("auth.login_limits", err)
+	}
+	return g, nil
 }
 
 // certified makes what knows the accounts of client certificates, which are not
