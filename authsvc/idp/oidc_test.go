@@ -205,6 +205,9 @@ func TestOIDCRenews(t *testing.T) {
 			before := o.in(p)
 			tt.change(o)
 			who, err := p.Renew(t.Context(), "alice@example.com", before.Refresh)
+			if o.times("/elsewhere") > 0 {
+				t.Error("what was posted was posted elsewhere")
+			}
 			switch {
 			case tt.want != "" && (err != nil || shown(who) != tt.want || who.Refresh == before.Refresh || who.Refresh == ""):
 				t.Errorf("Renew() = %s, %v; want %s", shown(who), err, tt.want)

@@ -48,7 +48,9 @@ var hurdles = []struct {
 		}
 		answerJSON(w, 1)
 	}, ""},
-	{"round and round", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"/x", http.StatusFound) }, "answers 302"},
+	{"round and round", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/round"+r.URL.Path, http.StatusFound)
+	}, "answers 302"},
 	{"to another host", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://localhost"+r.Host[strings.LastIndexByte(r.Host, ':'):]+"/x", http.StatusFound)
 	}, "answers 302"},
