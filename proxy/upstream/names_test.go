@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,21 +35,40 @@ func twin(t testing.TB, addresses ...string) (port string) {
 	return port
 }
 
-// called returns a pool of one server, whose name has the addresses that known
-// points to.
-func called(t testing.TB, port string, known *[]string) *Pool {
-	t.Helper()
-	p := newPool(t, Config{Upstreams: []string{"http://registry.test:" + port}}, Options{})
-	p.endpoints[0].dial.names.lookUp = func(context.Context, string) (all []netip.Addr, err error) {
-		if len(*known) == 0 {
-			return nil, errors.New("the name server is gone")
-		}
-		for _, a := range *known {
-			all = append(all, netip.MustParseAddr(a))
-		}
-		return all, nil
+// A zone is a name server that knows one name.
+type zone struct {
+	mu    sync.Mutex // guards what follows
+	known []string
+	asked int
+}
+
+// set changes the addresses. With none, the server is gone.
+func (z *zone) set(known ...string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.known = known
+}
+
+func (z *zone) lookUp(context.Context, string) (all []netip.Addr, err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.asked++
+	if len(z.known) == 0 {
+		return nil, errTest
 	}
-	return p
+	for _, a := range z.known {
+		all = append(all, netip.MustParseAddr(a))
+	}
+	return all, nil
+}
+
+// called returns a pool of one server with a name, which has addresses.
+func called(t testing.TB, port string, addresses ...string) (*Pool, *zone) {
+	t.Helper()
+	p, z := newPool(t, Config{Upstreams: []string{"http://registry.test:" + port}}, Options{}), new(zone)
+	z.set(addresses...)
+	p.endpoints[0].dial.names.lookUp = z.lookUp
+	return p, z
 }
 
 // seen is who answers a number of requests, which have a connection each.
@@ -68,7 +88,8 @@ func seen(t testing.TB, p *Pool, n int) map[string]int {
 func TestAddressesTakeTurns(t *testing.T) {
 	port := twin(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
 	known := []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}
-	got := seen(t, called(t, port, &known), 9)
+	p, _ := called(t, port, known...)
+	got := seen(t, p, 9)
 	for _, a := range known {
 		if got[a] != 3 {
 			t.Errorf("%s got %d of 9 requests", a, got[a])
@@ -79,8 +100,8 @@ func TestAddressesTakeTurns(t *testing.T) {
 // TestDeadAddressIsPassedOver has a name of which one address refuses.
 func TestDeadAddressIsPassedOver(t *testing.T) {
 	port := twin(t, "127.0.0.1")
-	known := []string{"127.0.0.9", "127.0.0.1", "::1"}
-	if got := seen(t, called(t, port, &known), 6); got["127.0.0.1"] != 6 {
+	p, _ := called(t, port, "127.0.0.9", "127.0.0.1", "::1")
+	if got := seen(t, p, 6); got["127.0.0.1"] != 6 {
 		t.Errorf("answers %v", got)
 	}
 }
@@ -89,8 +110,7 @@ func TestDeadAddressIsPassedOver(t *testing.T) {
 // the name server to be needed for nothing but news.
 func TestAddressThatMoved(t *testing.T) {
 	port := twin(t, "127.0.0.1", "127.0.0.2")
-	known := []string{"127.0.0.1"}
-	p := called(t, port, &known)
+	p, z := called(t, port, "127.0.0.1")
 	refresh := func() {
 		gone, err := p.endpoints[0].dial.names.refresh(t.Context())
 		if err == nil && gone {
@@ -106,7 +126,7 @@ func TestAddressThatMoved(t *testing.T) {
 		{[]string{"127.0.0.2"}, "127.0.0.2"},
 		{nil, "127.0.0.2"},
 	} {
-		known = step.known
+		z.set(step.known...)
 		refresh()
 		if got, err := get(t, p); got != step.want || err != nil { // on a connection that is used again
 			t.Errorf("with %v: answer of %s, %v, want %s", step.known, got, err, step.want)
@@ -120,12 +140,11 @@ func TestAddressThatMoved(t *testing.T) {
 // TestNewsAreLookedUp has a server that moved since the last look-up.
 func TestNewsAreLookedUp(t *testing.T) {
 	port := twin(t, "127.0.0.1")
-	known := []string{"127.0.0.8"}
-	p := called(t, port, &known)
+	p, z := called(t, port, "127.0.0.8")
 	if _, err := get(t, p); !errors.Is(err, ErrConnect) {
 		t.Errorf("nobody is there: %v", err)
 	}
-	known = []string{"127.0.0.1"}
+	z.set("127.0.0.1")
 	if got, err := get(t, p); got != "127.0.0.1" || err != nil {
 		t.Errorf("answer of %s, %v", got, err)
 	}
@@ -135,13 +154,8 @@ func TestNewsAreLookedUp(t *testing.T) {
 func TestNamesAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known := []string{"10.0.0.1", "10.0.0.2"}
-		p := called(t, "5000", &known)
+		p, z := called(t, "5000", known...)
 		e := p.endpoints[0]
-		lookUps, before := 0, e.dial.names.lookUp
-		e.dial.names.lookUp = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			lookUps++
-			return before(ctx, host)
-		}
 		ctx, stop := context.WithCancel(t.Context())
 		go p.Run(ctx)
 		for _, step := range []struct {
@@ -154,7 +168,7 @@ func TestNamesAreFollowed(t *testing.T) {
 			{nil, false},
 			{[]string{"10.0.0.2"}, false},
 		} {
-			known = step.known
+			z.set(step.known...)
 			old := e.reads.Load()
 			time.Sleep(10 * lookUpInterval)
 			if left := e.reads.Load() != old; left != step.left {
@@ -163,14 +177,14 @@ func TestNamesAreFollowed(t *testing.T) {
 		}
 		stop()
 		synctest.Wait()
-		if lookUps < 45 || lookUps > 56 {
-			t.Errorf("%d look-ups in %v", lookUps, 50*lookUpInterval)
+		if z.asked < 45 || z.asked > 56 {
+			t.Errorf("%d look-ups in %v", z.asked, 50*lookUpInterval)
 		}
 	})
 }
 
 func TestNameThatIsUnknown(t *testing.T) {
-	p := called(t, "1", new([]string))
+	p, _ := called(t, "1")
 	if _, err := get(t, p); !errors.Is(err, ErrConnect) {
 		t.Errorf("error %v, want ErrConnect", err)
 	}
