@@ -43,7 +43,6 @@ to try, with a comment. On stderr it says of each line of FILE what became of it
   changed      it means something else, and why
   dangerous    it does not do what it seems to
   not needed   it has no place here
-  not yet      the gate cannot do it yet
   to fill in   FILE does not say it
 
 A rule that cannot be said here refuses, until somebody has rewritten it. docker_auth's paths are often

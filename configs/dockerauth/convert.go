@@ -37,17 +37,15 @@ type Result struct {
 // ErrForeign says that a file is nothing of docker_auth's.
 var ErrForeign = errors.New("has none of docker_auth's sections (server, token, users, acl, …)")
 
-// sections are those that docker_auth knows, apart from missing.
+// sections are those that docker_auth knows, apart from plugins.
 var sections = []string{
 	"server", "token", "users", "ext_auth", "google_auth", "github_auth", "oidc_auth", "gitlab_auth", "ldap_auth", "mongo_auth", "xorm_auth",
 	"acl", "acl_mongo", "acl_xorm", "ext_authz", "casbin_authz",
 }
 
-// missing are the sections that the gate has nothing like yet.
-var missing = map[string]string{
-	"plugin_authn": "there are no Go plugins; ext_auth asks a program or a hook",
-	"plugin_authz": "there are no Go plugins; ext_authz asks a program or a hook",
-}
+// plugins are the sections that the gate has nothing like: code that would run
+// inside it.
+var plugins = []string{"plugin_authn", "plugin_authz"}
 
 // A converter is at work on one source.
 type converter struct {
@@ -81,24 +79,24 @@ func Convert(name string, source []byte, on Machine) (Result, error) {
 	c.writeEntry(p)
 	c.writeRegistries(p)
 	c.writeAuth(p)
-	c.reportMissing()
+	c.reportPlugins()
 	c.root.rest()
 	return Result{YAML: []byte(p.b.String()), Report: c.report.inOrder()}, nil
 }
 
 func (c *converter) known() bool {
 	return slices.ContainsFunc(c.root.entries, func(e entry) bool {
-		return slices.Contains(sections, e.key) || missing[e.key] != ""
+		return slices.Contains(sections, e.key) || slices.Contains(plugins, e.key)
 	})
 }
 
-// reportMissing says of each section once that it is not carried over, and
-// nothing of what is in it, where secrets are.
-func (c *converter) reportMissing() {
-	for _, key := range slices.Sorted(maps.Keys(missing)) {
-		if e, ok := c.root.find(key); ok {
-			c.report.add(e.line, Missing, key, "is left out: %s", missing[key])
-		}
+// reportPlugins says what can take their place.
+func (c *converter) reportPlugins() {
+	if e, ok := c.root.find("plugin_authn"); ok {
+		c.report.add(e.line, Changed, "plugin_authn", "is left out: there are no Go plugins, and none will come; ext_auth asks a program or a hook (docs/programs.md)")
+	}
+	if e, ok := c.root.find("plugin_authz"); ok {
+		c.report.add(e.line, Dangerous, "plugin_authz", "is left out, and what it refuses is for those to decide that come after it: there are no Go plugins, and none will come; ext_authz asks a program or a hook (docs/programs.md)")
 	}
 }
 

@@ -4,7 +4,7 @@
 // In goes the text of a file, out come the text of a regate.yaml and a Finding
 // for everything in the source: what was taken as it is, what is changed and
 // why, what is dangerous and was so before, what is not needed any more, and
-// what the gate cannot do yet. What docker_auth ignores, it reads here too: a
+// what somebody has to fill in. What docker_auth ignores, it reads here too: a
 // misspelt condition is a condition that is missing there, so its rule is for
 // everybody. Here such a rule refuses until somebody has corrected it. The gate
 // grants nobody more than docker_auth did, unless a Finding says so.

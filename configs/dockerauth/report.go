@@ -14,7 +14,6 @@ type Kind string
 // The kinds, the most pressing first.
 const (
 	Dangerous Kind = "dangerous"  // does not do what it seems to; whether here as there, the message says
-	Missing   Kind = "not yet"    // the gate cannot do it yet
 	Open      Kind = "to fill in" // the source does not say it
 	Changed   Kind = "changed"    // means something else here
 	Needless  Kind = "not needed" // has no place here
@@ -22,7 +21,7 @@ const (
 )
 
 // kinds are all of them, the most pressing first.
-var kinds = []Kind{Dangerous, Missing, Open, Changed, Needless, Kept}
+var kinds = []Kind{Dangerous, Open, Changed, Needless, Kept}
 
 // A Finding is what became of something in the source.
 type Finding struct {
