@@ -120,10 +120,10 @@ func (v *vitals) probed(h Health, ok bool) verdict {
 
 // sink marks it down. Whoever calls it has the lock.
 func (v *vitals) sink(h Health) verdict {
-	v.trial = time.Now().Add(h.pause())
 	if v.down.Swap(true) {
-		return asBefore
+		return asBefore // and to be tried when it was, should probes fail for a reason of their own
 	}
+	v.trial = time.Now().Add(h.pause())
 	return wentDown
 }
 

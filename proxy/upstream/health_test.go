@@ -125,7 +125,7 @@ func TestAloneIsAlwaysTried(t *testing.T) {
 }
 
 // TestAllDownAreTried counts the requests that servers get which are all down:
-// one each in a second, until one answers.
+// one each in a second, until one answers, whatever probes find meanwhile.
 func TestAllDownAreTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, Config{Upstreams: replicas(2)}, Options{})
@@ -144,6 +144,9 @@ func TestAllDownAreTried(t *testing.T) {
 				done()
 			case !errors.Is(err, errAllDown):
 				t.Fatal(err)
+			}
+			for _, e := range p.endpoints {
+				e.tell(e.vitals.probed(e.health, false), errTest)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
