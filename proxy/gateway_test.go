@@ -148,12 +148,6 @@ var serveTests = []struct {
 	wantStatus: 405,
 	wantBody:   `{"errors":[{"code":"UNSUPPORTED","message":"method is not supported here"}]}`,
 }, {
-	name:       "catalog",
-	call:       call{path: "/v2/_catalog?n=5", auth: bearer("ann", "registry:catalog:*")},
-	wantStatus: 200,
-	wantBody:   "it",
-	wantSeen:   "GET /v2/_catalog?n=5",
-}, {
 	name:       "manifest that is too large",
 	call:       call{method: "PUT", path: "/v2/team/app/manifests/latest", auth: bearer("ann", pusher), body: strings.NewReader(strings.Repeat("x", 4<<20+1))},
 	wantStatus: 413,

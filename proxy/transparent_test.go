@@ -128,7 +128,6 @@ func visit(o origin) []string {
 	note(o.send("GET", "/v2/team/app/blobs/"+digestOf(layer), nil, "Range", "bytes=599000-"))
 	note(o.send("GET", "/v2/team/app/blobs/"+digestOf(layer), nil, "Range", "bytes=900000-"))
 	note(o.send("GET", "/v2/team/app/tags/list?n=2", nil))
-	note(o.send("GET", "/v2/_catalog?n=1", nil))
 
 	// Mistakes.
 	note(o.send("GET", "/v2/team/app/manifests/absent", nil))
