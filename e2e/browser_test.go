@@ -22,7 +22,7 @@ func startPages(t *testing.T, e engines) (*site, *testbed.OIDC) {
 	s := &site{gate: testbed.NewGate(t, testbed.NewCA(t)), engines: e}
 	idp := testbed.StartOIDC(t, s.gate)
 	addr := testbed.LocalAddr()
-	auth := browserExample(t, "oidc_auth", "\n    prompt: consent\n    title: Example")
+	auth := browserExample(t, "oidc_auth", "\n    prompt: consent\n    title: Example\n    scopes: [openid, email, groups, offline_access]")
 	auth = regexp.MustCompile(`issuer: .*`).ReplaceAllLiteralString(auth, "issuer: "+idp.Issuer)
 	auth = strings.Replace(auth, "users: {", fmt.Sprintf("users: {\"taken@example.com\": {password: %q}, ", testbed.Bcrypt(t, adminPassword)), 1)
 	s.gate.Configure(t, fmt.Sprintf("registries: {main: {upstreams: [\"http://%s\"]}}\n%s", addr, auth))

@@ -51,6 +51,7 @@ func StartGoogle(t testing.TB, ca *CA) *Google {
 	})
 	mux.HandleFunc("POST oauth2.googleapis.com/token", g.token)
 	mux.HandleFunc("GET www.googleapis.com/oauth2/v3/certs", g.certs)
+	mux.HandleFunc("GET openidconnect.googleapis.com/v1/userinfo", g.api(func(h Human, _ *http.Request) any { return about(h) }))
 	g.serve(ca, mux, googleHosts...)
 	g.addr = strings.TrimPrefix(g.URL, "https://")
 	g.startProxy()
@@ -65,15 +66,21 @@ func (g *Google) certs(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
+// about is what Google says of somebody.
+func about(h Human) map[string]any {
+	claims := map[string]any{"sub": "subject-" + h.Name, "email": h.Email, "email_verified": true}
+	if _, domain, ok := strings.Cut(h.Email, "@"); ok && !h.Private {
+		claims["hd"] = strings.ToLower(domain)
+	}
+	return claims
+}
+
 func (g *Google) idToken(nonce string) string {
-	now := time.Now()
-	claims := map[string]any{"iss": "https://accounts.google.com", "aud": ProviderClient, "azp": ProviderClient,
-		"sub": "subject-" + g.human.Name, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "email": g.human.Email, "email_verified": true}
+	claims, now := about(g.human), time.Now()
+	claims["iss"], claims["aud"], claims["azp"] = "https://accounts.google.com", ProviderClient, ProviderClient
+	claims["iat"], claims["exp"] = now.Unix(), now.Add(time.Hour).Unix()
 	if nonce != "" {
 		claims["nonce"] = nonce
-	}
-	if _, domain, ok := strings.Cut(g.human.Email, "@"); ok && !g.human.Private {
-		claims["hd"] = strings.ToLower(domain)
 	}
 	part := func(v any) string {
 		text, _ := json.Marshal(v)
