@@ -61,5 +61,5 @@ func (p *Personal) vouched(ctx context.Context, t secret.Token) (authn.Identity,
 // names are the same in any case have them in small letters; only those may be
 // written otherwise.
 func means(name, owner string) bool {
-	return name == owner || owner == strings.ToLower(owner) && strings.ToLower(name) == owner
+	return name == owner || strings.ToLower(name) == owner
 }

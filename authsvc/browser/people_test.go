@@ -229,6 +229,19 @@ func TestRotatedAndThenDown(t *testing.T) {
 	}
 }
 
+// TestNobodyAsksTwice: another gate had the answer while this one was about to ask.
+func TestNobodyAsksTwice(t *testing.T) {
+	r := newRig(t)
+	r.enters(alice())
+	r.clock.pass(time.Hour)
+	for range 2 {
+		if l, err := r.people.ask(t.Context(), "alice"); err != nil || l.Subject != "id-1" {
+			t.Errorf("ask() = %+v, %v", l, err)
+		}
+	}
+	r.asked(1)
+}
+
 func TestWithoutRefreshTheLoginEnds(t *testing.T) {
 	r := newRig(t)
 	p := alice()
