@@ -31,6 +31,8 @@ var hints = []hint{
 	{"token", "registries", "unknown key; it belongs into auth"},
 	{"users", "registries", "unknown key; it belongs into auth"},
 	{"acl", "registries", "unknown key; it belongs into auth"},
+	{"methods", "repository", "unknown key; use actions: [pull, push, delete]"},
+	{"namespace", "repository", "unknown key; use ns: docker.io"},
 	{"certificate", "root_file", ownRoot},
 	{"key", "root_file", ownRoot},
 	{"disable_legacy_key_id", "root_file", "is docker_auth's. Tokens carry their certificate here, which every version of the registry takes: delete it"},
