@@ -18,7 +18,7 @@ import (
 // null, too (protocol.md 6). Clients see one page of a sorted list.
 
 const (
-	maxListing = 64 << 20 // bytes of a registry's answer: a million tags
+	maxListing = 32 << 20 // bytes of a registry's answer: a million tags
 	maxPage    = 4 << 20  // bytes of what is kept of it, and of the answer
 )
 
@@ -36,7 +36,10 @@ func (a *answer) prepareTags() error {
 		return a.noTags(err)
 	}
 	p := newPage(a.req, a.res.Header.Get("Link") != "")
-	switch err := p.read(io.LimitReader(body, maxListing)); {
+	limited := &io.LimitedReader{R: body, N: maxListing}
+	switch err := p.read(limited); {
+	case err != nil && limited.N == 0:
+		return a.noTags(errors.New("the list of tags is larger than 32 MiB"))
 	case errors.Is(err, errNoList):
 		return a.noTags(err)
 	case err != nil:

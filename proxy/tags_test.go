@@ -184,6 +184,7 @@ var strangeTags = []struct {
 	{"no object", "application/json", `["a"]`, false, 502, ""},
 	{"no JSON", "application/json", `hello`, false, 502, ""},
 	{"half of it", "application/json", `{"tags":["a"`, false, 504, ""},
+	{"endless", "application/json", `{"tags":["` + strings.Repeat(strings.Repeat("x", 100)+`","`, 400_000) + `"]}`, false, 502, ""},
 	{"text", "text/plain", `prod/team/app`, false, 200, "prod/team/app"},
 	{"text with another name", "text/plain", `prod/team/app`, true, 502, ""},
 	{"compressed", "gzip", `{"name":"prod/team/app","tags":["b","a"]}`, true, 200, `{"name":"team/app","tags":["a","b"]}` + "\n"},

@@ -105,6 +105,7 @@ func (t translation) json(text []byte) (out []byte, ok bool) {
 	for {
 		token, err := d.Token()
 		if err == io.EOF && len(w.open) == 0 {
+			w.out.Write(text[len(bytes.TrimRight(text, "\n")):]) // as most encoders end it
 			return w.out.Bytes(), true
 		}
 		if err != nil || len(w.open) > maxDepth || w.out.Len() > maxWhole {

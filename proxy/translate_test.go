@@ -59,7 +59,7 @@ func TestTranslateText(t *testing.T) {
 var jsonTests = []struct{ text, want string }{
 	{`{"errors":[{"code":"NAME_UNKNOWN","message":"unknown","detail":{"name":"prod/team/app"}}]}`, `{"errors":[{"code":"NAME_UNKNOWN","message":"unknown","detail":{"name":"team/app"}}]}`},
 	{`{"errors":[{"code":"base","message":"base","detail":["base",{"base":1.50e3,"code":"base"}]}]}`, `{"errors":[{"code":"base","message":"hub/base","detail":["hub/base",{"hub/base":1.50e3,"code":"hub/base"}]}]}`},
-	{`{"errors": [ {"detail":"prod\/team\u002fapp"}, null, true, [] , {} ]}` + "\n", `{"errors":[{"detail":"team/app"},null,true,[],{}]}`},
+	{`{"errors": [ {"detail":"prod\/team\u002fapp"}, null, true, [] , {} ]}` + "\n", `{"errors":[{"detail":"team/app"},null,true,[],{}]}` + "\n"},
 	{`{"a":"<&>prod/team/app","a":"twice"}`, `{"a":"<&>team/app","a":"twice"}`},
 	{`"prod/team/app"`, `"team/app"`},
 	{`[1,[2,[3,"base"]],-4]`, `[1,[2,[3,"hub/base"]],-4]`},

@@ -185,6 +185,35 @@ func TestTransparent(t *testing.T) {
 	})
 }
 
+// TestTransparentUnderOtherNames is the same for a registry that has all
+// repositories in another place: no client could tell.
+func TestTransparentUnderOtherNames(t *testing.T) {
+	everything := bearer("ann", "repository:team/app:* repository:team/lib:*")
+	for _, route := range []RouteConfig{
+		{Registry: "main", Add: "prod/eu"},
+		{Registry: "main", Repository: "team/**", Strip: "team/"},
+		{Registry: "main", Repository: "team/**", Strip: "team/", Add: "x"},
+	} {
+		through := newRig(t, newRegistry(t, nil), setup{routes: []RouteConfig{route}})
+		direct := newRig(t, newRegistry(t, nil), setup{})
+		got := visit(origin{t, through.Client(), through.URL, everything})
+		want := visit(origin{t, direct.registry.Client(), direct.registry.URL, ""})
+		for i := range want {
+			if got[i] != want[i] && !knownDifference(got[i], want[i]) {
+				t.Errorf("%+v: answer %d through the gate\n%s\nwithout it\n%s", route, i, got[i], want[i])
+			}
+		}
+		for _, r := range through.requests() { // with a name that is ours
+			for _, name := range []string{"team/app", "team/lib"} {
+				inside := route.rename().upstream(name)
+				r.URL.Path = strings.Replace(r.URL.Path, "/v2/"+inside+"/", "/v2/"+name+"/", 1)
+				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "from="+url.QueryEscape(inside)+"&", "from="+url.QueryEscape(name)+"&", 1)
+			}
+		}
+		compareSeen(t, through.requests(), direct.requests())
+	}
+}
+
 // knownDifference reports whether the gate put JSON in the place of text.
 func knownDifference(got, want string) bool {
 	return strings.Contains(want, "text/plain") && strings.Contains(got, "Content-Type: application/json")
