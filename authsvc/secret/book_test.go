@@ -23,7 +23,9 @@ func (c *clock) Now() time.Time { return c.now }
 // breaking is a store whose writes fail once so many have gone through.
 type breaking struct {
 	state.Store
-	writes int // that go through; below zero, all do
+	writes int                      // that go through; below zero, all do
+	lives  map[string]time.Duration // of what was put, by key
+	read   func()                   // is called after the next Get
 }
 
 var errDown = errors.New("the state is down")
@@ -40,7 +42,17 @@ func (b *breaking) Put(ctx context.Context, key string, val []byte, o state.PutO
 	if err := b.spend(); err != nil {
 		return 0, err
 	}
+	b.lives[key] = o.TTL
 	return b.Store.Put(ctx, key, val, o)
+}
+
+func (b *breaking) Get(ctx context.Context, key string) (state.Value, error) {
+	v, err := b.Store.Get(ctx, key)
+	if read := b.read; read != nil {
+		b.read = nil
+		read()
+	}
+	return v, err
 }
 
 func (b *breaking) Delete(ctx context.Context, key string, ifRev uint64) error {
@@ -63,7 +75,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	r := &rig{clock: &clock{time.Unix(1800000000, 0)}, store: &breaking{store, -1}}
+	r := &rig{clock: &clock{time.Unix(1800000000, 0)}, store: &breaking{Store: store, writes: -1, lives: map[string]time.Duration{}}}
 	r.Book = New(r.store, r.Now, nil)
 	return r
 }
@@ -181,6 +193,30 @@ func TestExpiry(t *testing.T) {
 	}
 	r.clock.now = r.clock.now.Add(50 * 365 * 24 * time.Hour)
 	r.verifies(t, endless, nil)
+}
+
+// TestStateForgetsWhatHasExpired: both halves of it, after a while.
+func TestStateForgetsWhatHasExpired(t *testing.T) {
+	r := newRig(t)
+	text, tok := r.make(t, "alice", "m")
+	_, endless, err := r.Create(t.Context(), Token{Kind: Personal, Owner: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(id string, life time.Duration) {
+		t.Helper()
+		for _, key := range []string{area + id, index("alice", id)} {
+			if got := r.store.lives[key]; got != life {
+				t.Errorf("%s lives %v, want %v", key, got, life)
+			}
+		}
+	}
+	want(tok.ID, 24*time.Hour+remembered)
+	want(endless.ID, 0)
+	r.clock.now = r.clock.now.Add(2 * time.Hour)
+	r.verifies(t, text, nil)
+	r.noteNow(t.Context(), <-r.used)
+	want(tok.ID, 22*time.Hour+remembered)
 }
 
 func TestRevokeAll(t *testing.T) {

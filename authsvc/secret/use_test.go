@@ -67,6 +67,23 @@ func TestUseRevivesNothing(t *testing.T) {
 	}
 }
 
+// TestUseIsNoWayPastRevoke: the token goes between the two steps of the note.
+func TestUseIsNoWayPastRevoke(t *testing.T) {
+	r := newRig(t)
+	text, tok := r.make(t, "alice", "m")
+	r.verifies(t, text, nil)
+	r.store.read = func() {
+		if err := r.Revoke(t.Context(), "alice", tok.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	r.noteNow(t.Context(), <-r.used)
+	r.verifies(t, text, ErrUnknown)
+	if keys := append(r.left(t, area), r.left(t, owners)...); keys != nil {
+		t.Errorf("%q is there again", keys)
+	}
+}
+
 func TestUsePutsTheIndexBack(t *testing.T) {
 	r := newRig(t)
 	text, tok := r.make(t, "alice", "m")
