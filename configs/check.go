@@ -105,7 +105,7 @@ func (f *File) hasHost(host string) bool {
 // checkExposed finds registries that trust their network although that is the
 // internet. Names are not looked up: an answer can change at any time.
 func (f *File) checkExposed(bad *problem.List, path string, c upstream.Config) {
-	if c.Auth.Mode != "" && c.Auth.Mode != upstream.ModeNone {
+	if c.Mirror() || c.Auth.Mode != "" && c.Auth.Mode != upstream.ModeNone {
 		return
 	}
 	for i, text := range c.Upstreams {

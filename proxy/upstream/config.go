@@ -6,15 +6,41 @@ import (
 	"strings"
 	"time"
 
+	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/internal/problem"
 )
 
 // A Config says how one registry is reached.
 type Config struct {
+	// Kind is "" for a registry that is ours, or mirror for one of somebody
+	// else, from which clients can pull through the gate, and to which nobody
+	// can push. The keys up to token_hosts are those of a mirror.
+	Kind string `yaml:"kind"`
+
+	// NS is the registry that a mirror stands for, as clients write it before
+	// the names of images: docker.io, ghcr.io. Required.
+	NS string `yaml:"ns"`
+
+	// Username is the gate's own name at the remote registry, and Password
+	// goes with it, or PasswordFile, a file that holds it alone. Without them
+	// it asks as nobody in particular. They are shown to the upstreams and to
+	// token_hosts, over https alone; an upstream that begins with http:// sees
+	// them as well.
+	Username     string       `yaml:"username"`
+	Password     authn.Secret `yaml:"password"`
+	PasswordFile string       `yaml:"password_file"`
+
+	// TokenHosts are the hosts, HOST or HOST:PORT, besides those of the
+	// upstreams that may be asked for tokens. The remote registry says which;
+	// clients read 502 if it names another. auth.docker.io is one of
+	// registry-1.docker.io's without being listed.
+	TokenHosts []string `yaml:"token_hosts"`
+
 	// Upstreams are the addresses of the registry: http://HOST[:PORT],
 	// https://HOST[:PORT] or unix:///PATH. A path after the port is the
 	// registry's own http.prefix. Several are replicas of one store: any of
-	// them may answer any request, but those of one upload.
+	// them may answer any request, but those of one upload. Default of a
+	// mirror: https://registry-1.docker.io for docker.io, else https:// and ns.
 	Upstreams []string `yaml:"upstreams"`
 
 	// Balance chooses among several: repository (the default: each repository
@@ -83,6 +109,7 @@ const (
 )
 
 func (c Config) withDefaults() Config {
+	c = c.mirrorDefaults()
 	c.Auth = c.Auth.withDefaults()
 	c.Health = c.Health.withDefaults()
 	if c.Balance == "" {
@@ -110,7 +137,10 @@ func (c Config) Checked() bool { return c.Auth.checked() }
 // Validate returns all mistakes as a problem.List. It opens nothing.
 func (c Config) Validate() error {
 	var l problem.List
-	c.validateUpstreams(&l)
+	c.validateMirror(&l)
+	if !c.Mirror() || len(c.Upstreams) > 0 {
+		c.validateUpstreams(&l)
+	}
 	l.Under("auth", c.Auth.Validate())
 	l.Under("tls", c.TLS.Validate())
 	for _, t := range [...]struct {

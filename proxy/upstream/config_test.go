@@ -59,8 +59,53 @@ var validateTests = []struct {
 		[]string{"auth.username: has no meaning in mode none", "auth.password: ", "auth.password_file: ", "auth.issuer: ", "auth.service: ", "auth.check: "}},
 }
 
+var mirrorTests = []struct {
+	name string
+	c    Config
+	want []string
+}{
+	{"mirror", Config{Kind: KindMirror, NS: "docker.io"}, nil},
+	{"mirror with an account", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u", PasswordFile: "f", TokenHosts: []string{"auth.example", "h:5001", "[::1]:5001"}}, nil},
+	{"mirror elsewhere", Config{Kind: KindMirror, NS: "localhost:5000", Upstreams: []string{"http://10.0.0.9:5000"}}, nil},
+	{"mirror with TLS", Config{Kind: KindMirror, NS: "ghcr.io", TLS: TLS{CA: "ca.pem"}}, nil},
+	{"other kind", Config{Kind: "proxy", Upstreams: address}, []string{`kind: "proxy" is not mirror`}},
+	{"no ns", Config{Kind: KindMirror}, []string{"ns: must be"}},
+	{"URL as ns", Config{Kind: KindMirror, NS: "https://ghcr.io"}, []string{"ns: must be"}},
+	{"path in ns", Config{Kind: KindMirror, NS: "ghcr.io/x"}, []string{"ns: must be"}},
+	{"capitals in ns", Config{Kind: KindMirror, NS: "GHCR.io"}, []string{"ns: must be"}},
+	{"bad port in ns", Config{Kind: KindMirror, NS: "h:0"}, []string{"ns: must be"}},
+	{"empty label in ns", Config{Kind: KindMirror, NS: "a..b"}, []string{"ns: must be"}},
+	{"auth of a mirror", Config{Kind: KindMirror, NS: "ghcr.io", Auth: Trust{Mode: ModeBasic, Username: "u", Password: "p"}}, []string{"auth: is for a registry of ours"}},
+	{"mirror by a socket", Config{Kind: KindMirror, NS: "ghcr.io", Upstreams: []string{"unix:///x"}}, []string{"upstreams[0]: a mirror's"}},
+	{"password without a user", Config{Kind: KindMirror, NS: "ghcr.io", Password: "hunter2"}, []string{"username: is missing"}},
+	{"user without a password", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u"}, []string{"password_file: is missing"}},
+	{"mirror's two passwords", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u", Password: "hunter2", PasswordFile: "f"}, []string{"password_file: is given beside"}},
+	{"colon", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u:v", Password: "hunter2"}, []string{"username: holds a colon"}},
+	{"token host with a scheme", Config{Kind: KindMirror, NS: "ghcr.io", TokenHosts: []string{"a", "https://b"}}, []string{"token_hosts[1]: must be HOST"}},
+	{"a mirror's keys elsewhere", Config{Upstreams: address, NS: "a", Username: "u", Password: "p", PasswordFile: "f", TokenHosts: []string{"a"}},
+		[]string{"ns: is for a registry with kind: mirror", "username: ", "password: ", "password_file: ", "token_hosts: "}},
+}
+
+func TestMirrorDefaults(t *testing.T) {
+	for _, tt := range []struct {
+		c             Config
+		upstreams, at string
+	}{
+		{Config{Kind: KindMirror, NS: "docker.io"}, "[https://registry-1.docker.io]", "[auth.docker.io]"},
+		{Config{Kind: KindMirror, NS: "docker.io", TokenHosts: []string{"b"}}, "[https://registry-1.docker.io]", "[auth.docker.io b]"},
+		{Config{Kind: KindMirror, NS: "docker.io", Upstreams: []string{"https://hub.internal"}}, "[https://hub.internal]", "[]"},
+		{Config{Kind: KindMirror, NS: "quay.io"}, "[https://quay.io]", "[]"},
+		{Config{Upstreams: address}, fmt.Sprint(address), "[]"},
+	} {
+		got := tt.c.withDefaults()
+		if fmt.Sprint(got.Upstreams) != tt.upstreams || fmt.Sprint(got.TokenHosts) != tt.at {
+			t.Errorf("%s %s: upstreams %v, token hosts %v, want %s, %s", tt.c.Kind, tt.c.NS, got.Upstreams, got.TokenHosts, tt.upstreams, tt.at)
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
-	for _, tt := range validateTests {
+	for _, tt := range append(validateTests, mirrorTests...) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
 			if err := tt.c.Validate(); err != nil {
