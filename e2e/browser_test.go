@@ -98,7 +98,7 @@ func (w *window) logIn(account string) {
 	w.picture("login")
 	w.click(`a[href="/oidc_auth"]`, `input[name=login]`)
 	w.do("log in", chromedp.SendKeys(chromedp.CSS(`input[name=login]`), account), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "any"))
-	w.click(`button[type=submit]`, `input[name=prompt][value=consent] ~ button, form button.login-submit`)
+	w.click(`button[type=submit]`, `input[name=prompt][value=consent] ~ button`)
 	w.do("agree", chromedp.Submit(chromedp.CSS(`form`)), chromedp.WaitVisible(chromedp.CSS(`form.make`)))
 }
 
@@ -174,7 +174,7 @@ func TestBrowser(t *testing.T) {
 	other := &window{t, testbed.Chromium(t, s.gate), s.gate}
 	other.do("open the gate", chromedp.Navigate(s.gate.URL+"/oidc_auth"), chromedp.WaitVisible(chromedp.CSS(`input[name=login]`)),
 		chromedp.SendKeys(chromedp.CSS(`input[name=login]`), "taken"), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "any"))
-	other.click(`button[type=submit]`, `input[name=prompt][value=consent] ~ button, form button.login-submit`)
+	other.click(`button[type=submit]`, `input[name=prompt][value=consent] ~ button`)
 	other.do("agree", chromedp.Submit(chromedp.CSS(`form`)), chromedp.WaitVisible(chromedp.CSS(`a[href="/login"]`)))
 	if got := other.text("h1"); got != "The name taken@example.com is taken" {
 		t.Errorf("the page says %q", got)
