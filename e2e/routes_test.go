@@ -31,6 +31,7 @@ func TestOneNameManyRegistries(t *testing.T) {
 				})
 			}
 			o.tags(t)
+			o.namespace(t)
 		})
 	}
 }
@@ -68,6 +69,7 @@ func startOneName(t *testing.T, m mode, e engines) *oneName {
 	}
 	g.Configure(t, "registries:\n"+section+`
 routes:
+  - {ns: images.example, repository: "hub/**", registry: vendor, strip: hub/, add: mirrored/}
   - {repository: "hub/**", registry: vendor, strip: hub/, add: mirrored/}
   - {repository: "old/*", registry: vendor, strip: old/, add: moved/here}
   - {repository: "pub/app", registry: vendor, rename: elsewhere}
@@ -188,6 +190,39 @@ func (o *oneName) move(t *testing.T, name string) {
 	if !o.at(o.vendor).saw("PUT", "/v2/elsewhere/manifests/"+version, 201) {
 		t.Error("the registry has not seen a push to elsewhere")
 	}
+}
+
+// namespace has containerd ask the gate in the place of another registry, which
+// it names in each request, and of one that the gate knows nothing of.
+func (o *oneName) namespace(t *testing.T) {
+	digest, err := o.login(t, "crane").Push("hub/named", version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := o.named(t, "images.example").Pull("hub/named:" + version); err != nil || got != digest {
+		t.Errorf("pull from another registry: %s, %v; want %s", got, err, digest)
+	}
+	if _, err := o.named(t, "unknown.example").Pull("hub/named:" + version); err == nil {
+		t.Error("pulled from a registry that nobody knows")
+	}
+	if !strings.Contains(o.gate.Log(), "nothing of the registry unknown.example is here") {
+		t.Error("the gate has not been asked for unknown.example")
+	}
+}
+
+// named is containerd with images of a registry for which the gate is the mirror.
+func (o *oneName) named(t *testing.T, registry string) client.Client {
+	t.Helper()
+	c, err := client.New("ctr", client.Env{
+		Home: testbed.Dir(t), Host: o.gate.Host, CA: o.gate.CA.File, Containerd: o.engines.containerd, Namespace: registry,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Login("dev", devPassword); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // tags lists those of registry:2, which neither sorts nor cuts them.

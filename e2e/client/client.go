@@ -57,6 +57,7 @@ type Env struct {
 	Cert, Key  string // files of a certificate to show; "" for none (docker, podman, skopeo, buildah, ctr)
 	Docker     string // DOCKER_HOST of the engine
 	Containerd string // socket of the engine
+	Namespace  string // the registry that images are said to be of, with Host for its mirror; "" is Host itself (ctr)
 }
 
 // Names lists all clients.

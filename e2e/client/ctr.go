@@ -25,7 +25,10 @@ func newCtr(env Env) (Client, error) {
 	if env.Cert != "" {
 		toml += fmt.Sprintf("  client = [[%q, %q]]\n", env.Cert, env.Key)
 	}
-	if _, err := writeFile(env, filepath.Join("hosts", env.Host, "hosts.toml"), toml); err != nil {
+	if env.Namespace == "" {
+		env.Namespace = env.Host
+	}
+	if _, err := writeFile(env, filepath.Join("hosts", env.Namespace, "hosts.toml"), toml); err != nil {
 		return nil, err
 	}
 	// A namespace of its own keeps clients apart that share the engine.
@@ -33,7 +36,7 @@ func newCtr(env Env) (Client, error) {
 	return &ctr{program: program{name: "ctr", args: args, home: env.Home}, env: env}, nil
 }
 
-func (c *ctr) ref(name string) string { return c.env.Host + "/" + name }
+func (c *ctr) ref(name string) string { return c.env.Namespace + "/" + name }
 
 // Login cannot be refused: the first command that needs a token finds out.
 func (c *ctr) Login(user, password string) error {
