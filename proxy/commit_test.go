@@ -75,6 +75,39 @@ func TestEndOfUploadIsNotRepeated(t *testing.T) {
 	}
 }
 
+// TestEndOfUploadThatIsNotRead has a registry that dies while the client still
+// sends: that there is such a blob says nothing of the one that is sent.
+func TestEndOfUploadThatIsNotRead(t *testing.T) {
+	g, s, replicas := newReplicas(t, 2, setup{http2: true})
+	s.blobs[someDigest] = nil
+	inOrder(replicas, refuse)
+	res, body, _ := g.do(t, call{
+		method: "PUT", path: g.ticketed("ann", upload), auth: bearer("ann", everything), body: io.LimitReader(zeros{}, 64<<20),
+	})
+	if res != nil && res.StatusCode < 500 { // who is busy sending may not see it
+		t.Errorf("answer %v %s", res, body)
+	}
+	if g.line(t); replicas[0].requests()+replicas[1].requests() != 1 {
+		t.Error("somebody was asked for the blob")
+	}
+}
+
+// TestBodyIsWatchedAtTheNextReplica has one that is gone, and one that takes
+// nothing.
+func TestBodyIsWatchedAtTheNextReplica(t *testing.T) {
+	t.Parallel()
+	g, _, replicas := newReplicas(t, 2, setup{limits: impatient})
+	end := make(chan struct{})
+	defer close(end)
+	replicas[0].Close()
+	replicas[1].Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end })
+	for range 2 { // one of them goes to the dead one first
+		g.forget()
+		g.do(t, call{method: "POST", path: uploads, auth: bearer("ann", everything), body: io.LimitReader(zeros{}, 1<<30)})
+		checkLine(t, g, "warn", errRegistryStalled.Error())
+	}
+}
+
 // TestRegistryStallsAndAnotherGoesOn has a replica that sends no more, and
 // lives.
 func TestRegistryStallsAndAnotherGoesOn(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/proxy/upstream"
 )
 
@@ -240,6 +241,12 @@ func TestRetries(t *testing.T) {
 			if seen != tt.wantSeen {
 				t.Errorf("%d requests were sent, want %d", seen, tt.wantSeen)
 			}
+			g.line(t) // by when all is over
+			for _, state := range g.states(t) {
+				if state.Busy != 0 {
+					t.Errorf("%s is still busy with %d requests", state.Upstream, state.Busy)
+				}
+			}
 			if c.method == "" && tt.want == 200 && body != string(s.tags["x"]) {
 				t.Errorf("%d bytes arrived, which are not the manifest", len(body))
 			}
@@ -248,6 +255,20 @@ func TestRetries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// states are those of the registry's servers.
+func (g *rig) states(t testing.TB) []upstream.State {
+	t.Helper()
+	req, err := oci.Parse("GET", blobs+someDigest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, err := g.gateway.routes.Find(g.host(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return route.Pool.States()
 }
 
 // TestNoReplicaIsThere has servers that are gone: what had not been sent goes to

@@ -102,7 +102,7 @@ func TestRestIsChecked(t *testing.T) {
 		"other form":       {"Content-Range": "bytes=%d-599999/600000"},
 		"its length":       {"Content-Length": "17"},
 		"its encoding":     {"Content-Encoding": "gzip"},
-		"two ranges":       {"Content-Range": "bytes %d-599999/600000\r\nContent-Range: bytes 0-599999/600000"},
+		"two ranges":       {"Content-Range": "bytes %d-599999/600000\nContent-Range: bytes 0-599999/600000"},
 		"all of it":        {"status": "200"},
 		"something else":   {"status": "404"},
 		"storage to go to": {"status": "307", "Location": "http://storage.example/"},
