@@ -16,6 +16,13 @@ type Shown struct {
 	// request, so that a push can end that a token has begun. Zero for almost all.
 	Grace time.Duration
 
+	// Namespace is the registry in whose place the gate is asked, by its name or
+	// by the host. "" is the gate itself, which takes no token for one of those.
+	Namespace string
+	// Guests says that the host is for those as well who are not known here, who
+	// are then nobody in particular.
+	Guests bool
+
 	// Chains lead from the client's certificate to a CA that the handshake
 	// trusted; none if it showed no certificate.
 	Chains [][]*x509.Certificate
@@ -29,6 +36,10 @@ type Grant struct {
 	ID      string    // of the token, to find it in the log
 	Bearer  Secret    // the token itself, if one was shown
 	Labels  []byte    // of the subject, for whoever made the grant; nobody else reads them
+
+	// Namespace is the only registry in whose place the gate may be asked with
+	// it. "" is the gate's own, which is good for all that it names.
+	Namespace string
 
 	// Unchecked is the Authorization header of a request that nobody has
 	// checked, because only the registry can. Such a grant has nothing else.

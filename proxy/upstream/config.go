@@ -14,7 +14,7 @@ import (
 type Config struct {
 	// Kind is "" for a registry that is ours, or mirror for one of somebody
 	// else, from which clients can pull through the gate, and to which nobody
-	// can push. The keys up to token_hosts are those of a mirror.
+	// can push. The keys up to mirror are those of a mirror.
 	Kind string `yaml:"kind"`
 
 	// NS is the registry that a mirror stands for, as clients write it before
@@ -35,6 +35,9 @@ type Config struct {
 	// clients read 502 if it names another. auth.docker.io is one of
 	// registry-1.docker.io's without being listed.
 	TokenHosts []string `yaml:"token_hosts"`
+
+	// Public is how clients reach a mirror.
+	Public Public `yaml:"mirror"`
 
 	// Upstreams are the addresses of the registry: http://HOST[:PORT],
 	// https://HOST[:PORT] or unix:///PATH. A path after the port is the
@@ -138,6 +141,7 @@ func (c Config) Checked() bool { return c.Auth.checked() }
 func (c Config) Validate() error {
 	var l problem.List
 	c.validateMirror(&l)
+	c.validatePublic(&l)
 	if !c.Mirror() || len(c.Upstreams) > 0 {
 		c.validateUpstreams(&l)
 	}

@@ -66,7 +66,7 @@ var mirrorTests = []struct {
 }{
 	{"mirror", Config{Kind: KindMirror, NS: "docker.io"}, nil},
 	{"mirror with an account", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u", PasswordFile: "f", TokenHosts: []string{"auth.example", "h:5001", "[::1]:5001"}}, nil},
-	{"mirror elsewhere", Config{Kind: KindMirror, NS: "localhost:5000", Upstreams: []string{"http://10.0.0.9:5000"}}, nil},
+	{"mirror elsewhere", Config{Kind: KindMirror, NS: "localhost", Upstreams: []string{"http://10.0.0.9:5000"}}, nil},
 	{"mirror with TLS", Config{Kind: KindMirror, NS: "ghcr.io", TLS: TLS{CA: "ca.pem"}}, nil},
 	{"other kind", Config{Kind: "proxy", Upstreams: address}, []string{`kind: "proxy" is not mirror`}},
 	{"no ns", Config{Kind: KindMirror}, []string{"ns: must be"}},
@@ -82,6 +82,14 @@ var mirrorTests = []struct {
 	{"mirror's two passwords", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u", Password: "hunter2", PasswordFile: "f"}, []string{"password_file: is given beside"}},
 	{"colon", Config{Kind: KindMirror, NS: "ghcr.io", Username: "u:v", Password: "hunter2"}, []string{"username: holds a colon"}},
 	{"token host with a scheme", Config{Kind: KindMirror, NS: "ghcr.io", TokenHosts: []string{"a", "https://b"}}, []string{"token_hosts[1]: must be HOST"}},
+	{"mirror on a host", Config{Kind: KindMirror, NS: "docker.io", Public: Public{Hosts: []string{"hub.example.com", "::1"}, Anonymous: true}}, nil},
+	{"mirror's prefix", Config{Kind: KindMirror, NS: "localhost:5000", Public: Public{Prefix: "local5000"}}, nil},
+	{"prefix of two components", Config{Kind: KindMirror, NS: "ghcr.io", Public: Public{Prefix: "a/b"}}, []string{"mirror.prefix: \"a/b\" is not one"}},
+	{"port in the default prefix", Config{Kind: KindMirror, NS: "[::1]:5000"}, []string{"mirror.prefix: is missing"}},
+	{"mirror on a port", Config{Kind: KindMirror, NS: "ghcr.io", Public: Public{Hosts: []string{"a", "b:443", "*.c", "https://d", ""}}},
+		[]string{"mirror.hosts[1]: ", "mirror.hosts[2]: ", "mirror.hosts[3]: ", "mirror.hosts[4]: "}},
+	{"anonymous nowhere", Config{Kind: KindMirror, NS: "ghcr.io", Public: Public{Anonymous: true}}, []string{"mirror.anonymous: is about"}},
+	{"mirror section elsewhere", Config{Upstreams: address, Public: Public{Prefix: "a"}}, []string{"mirror: is for a registry with kind"}},
 	{"a mirror's keys elsewhere", Config{Upstreams: address, NS: "a", Username: "u", Password: "p", PasswordFile: "f", TokenHosts: []string{"a"}},
 		[]string{"ns: is for a registry with kind: mirror", "username: ", "password: ", "password_file: ", "token_hosts: "}},
 }

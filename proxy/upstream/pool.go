@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/internal/connlimit"
+	"github.com/regate/regate/internal/oci"
 )
 
 // A Pool is the servers of one registry, which are replicas of one store. Its
@@ -24,6 +25,7 @@ type Pool struct {
 	most      int // of requests
 	budget    *budget
 	told      Observer
+	namespace oci.Namespace
 }
 
 // Options are what a Pool needs besides its configuration.
@@ -70,6 +72,8 @@ func New(c Config, o Options) (*Pool, error) {
 		most:     c.MaxRequests,
 		budget:   newBudget(c.MaxRequests),
 		told:     o.Observe,
+
+		namespace: c.Namespace(),
 	}
 	credential, err := newCredential(c.Auth, o)
 	if err != nil {
@@ -111,6 +115,9 @@ func newCredential(t Trust, o Options) (Credential, error) {
 
 // Checked reports whether the gate decides who may do what in this registry.
 func (p *Pool) Checked() bool { return p.checked }
+
+// Namespace is what a mirror stands for; the zero one for other registries.
+func (p *Pool) Namespace() oci.Namespace { return p.namespace }
 
 // Several reports whether a request that one endpoint has failed may go to
 // another.
