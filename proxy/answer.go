@@ -211,7 +211,7 @@ func (a *answer) setWhole(text []byte) {
 	}
 	out, ok := names.json(text)
 	switch {
-	case ok && isJSON(a.res.Header):
+	case ok:
 		a.setBody(out)
 	case a.res.StatusCode >= 400:
 		a.reword()

@@ -211,5 +211,5 @@ func (p *page) trim() {
 // registry knows nothing of.
 func (p *page) finish() (more bool) {
 	p.trim()
-	return p.cut && p.most != 0
+	return p.cut
 }

@@ -164,6 +164,9 @@ func TestManyTags(t *testing.T) {
 	if !slices.Equal(got, want) || pages != 2 {
 		t.Errorf("%d tags on %d pages, want %d on 2", len(got), pages, len(want))
 	}
+	if got, pages := g.walk(t, "/v2/team/app/tags/list?n=9223372036854775807"); !slices.Equal(got, want) || pages != 2 {
+		t.Errorf("%d tags on %d pages, want %d on 2", len(got), pages, len(want))
+	}
 	got, pages = g.walk(t, "/v2/team/app/tags/list?n=60000")
 	if !slices.Equal(got, want) || pages != 3 {
 		t.Errorf("%d tags on %d pages, want %d on 3", len(got), pages, len(want))

@@ -51,6 +51,9 @@ func TestTranslateText(t *testing.T) {
 			t.Errorf("text(%q) = %q, want %q", tt.text, got, tt.want)
 		}
 	}
+	if got := (translation{{"a/b", "longer"}, {"a", "shorter"}}).text("a/b a a/c"); got != "longer shorter shorter/c" {
+		t.Errorf("of two names that begin alike: %s", got)
+	}
 	if same := (exchange{}).translation(); len(same) > 0 {
 		t.Errorf("equal names are translated: %v", same)
 	}
