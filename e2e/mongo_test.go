@@ -79,7 +79,7 @@ func TestMongo(t *testing.T) {
 	for name, want := range map[string]string{
 		"shop/app":    "repository:shop/app:pull,push",
 		"lab-1/app":   "repository:lab-1/app:pull,push", // the operator wrote the *
-		"shop/closed": "",                              // in the order of seq
+		"shop/closed": "",                               // in the order of seq
 		"other/app":   "",
 	} {
 		if scope := s.scope(t, "bob", bobPassword, "repository:"+name+":pull,push"); scope != want {
