@@ -33,18 +33,18 @@ func readUser(doc bson.Raw) (u user, err error) {
 	}
 	var ok bool
 	if u.name, ok = fields["username"].StringValueOK(); !ok {
-		return u, errors.New("the document's username is not a text")
+		return u, errors.New("username is not a text")
 	}
 	if v := fields["password"]; present(v) {
 		hash, ok := v.StringValueOK()
 		if !ok {
-			return u, errors.New("the document's password is not a text")
+			return u, errors.New("password is not a text")
 		}
 		u.hash = &hash
 	}
 	if v := fields["labels"]; present(v) {
 		if u.labels, err = readLabels(v); err != nil {
-			return u, fmt.Errorf("the document's labels: %w", err)
+			return u, fmt.Errorf("labels: %w", err)
 		}
 	}
 	return u, nil

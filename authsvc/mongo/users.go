@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -18,9 +17,7 @@ import (
 // Users is the authenticator behind mongo_auth.
 type Users struct {
 	*collection
-	any  bool // a document without a password is for everybody
-	pool *password.Pool
-	cost atomic.Int64
+	*password.Stored // compares with the hashes of the documents
 }
 
 // NewUsers returns the authenticator that cfg, which is valid, describes. It
@@ -31,25 +28,14 @@ func NewUsers(cfg UsersConfig, pool *password.Pool) (*Users, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Users{collection: docs, any: cfg.AnyPassword, pool: pool}, nil
+	return &Users{docs, password.NewStored(pool, cfg.AnyPassword)}, nil
 }
 
-// Cost is the highest cost of a hash that was seen, and that of new hashes as
-// long as none was.
-func (u *Users) Cost() int {
-	if seen := u.cost.Load(); seen > 0 {
-		return int(seen)
-	}
-	return password.DefaultCost
-}
-
-// Authenticate is authn.Authenticator's. The anonymous is not known here. A
-// document without a password is for nobody unless any_password is set, and
-// nobody gets in without one.
+// Authenticate is authn.Authenticator's. The anonymous is not known here.
 func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
 	found, err := u.user(ctx, c.Account)
 	if err == nil {
-		err = authn.Undecided(u.check(ctx, found, c.Password))
+		err = authn.Undecided(found.explain(u.Compare(ctx, found.hash, c.Password.Reveal())))
 	}
 	if err != nil {
 		return authn.Identity{}, u.explained(err)
@@ -57,11 +43,15 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	return authn.Identity{Account: c.Account, Labels: found.labels}, nil
 }
 
-// Find is authn.Finder's.
+// Find is authn.Finder's. An account that nobody can log in as is unknown.
 func (u *Users) Find(ctx context.Context, account string) (authn.Identity, error) {
 	found, err := u.user(ctx, account)
-	if err == nil && found.hash == nil && !u.any {
-		err = fmt.Errorf("%w: %w", authn.ErrUnknownUser, errNoPassword)
+	if err == nil {
+		var open bool
+		if open, err = u.Open(found.hash); err == nil && !open {
+			err = authn.ErrUnknownUser
+		}
+		err = authn.Undecided(found.explain(err))
 	}
 	if err != nil {
 		return authn.Identity{}, u.explained(err)
@@ -69,30 +59,12 @@ func (u *Users) Find(ctx context.Context, account string) (authn.Identity, error
 	return authn.Identity{Account: account, Labels: found.labels}, nil
 }
 
-var errNoPassword = errors.New("the document has no password, and any_password is not set")
-
-// check returns nil if the password is right. A refusal takes its time, so that
-// it tells nobody what an account is like.
-func (u *Users) check(ctx context.Context, found user, secret authn.Secret) error {
-	switch {
-	case found.hash != nil && secret != "":
-		u.seen(password.Cost(*found.hash))
-		return u.pool.Compare(ctx, *found.hash, secret.Reveal())
-	case secret != "" && u.any:
-		return nil
-	}
-	if err := u.pool.Absent(ctx, u.Cost(), ""); err != nil {
+// explain says which password an error is about. A refusal needs no explanation.
+func (u user) explain(err error) error {
+	if err == nil || errors.Is(err, authn.ErrWrongPassword) || errors.Is(err, authn.ErrUnknownUser) {
 		return err
 	}
-	if secret == "" {
-		return authn.ErrWrongPassword
-	}
-	return fmt.Errorf("%w: %w", authn.ErrWrongPassword, errNoPassword)
-}
-
-func (u *Users) seen(cost int) {
-	for was := u.cost.Load(); int64(cost) > was && !u.cost.CompareAndSwap(was, int64(cost)); was = u.cost.Load() {
-	}
+	return fmt.Errorf("the document of %q: password: %w", u.name, err)
 }
 
 // user asks for an account. It is a text in the question, whatever it looks
@@ -110,12 +82,12 @@ func (u *Users) user(ctx context.Context, account string) (user, error) {
 	case len(docs) == 0:
 		return user{}, authn.ErrUnknownUser
 	case len(docs) > 1:
-		return user{}, authn.Undecided(errors.New("there is more than one document for the account"))
+		return user{}, authn.Undecided(fmt.Errorf("there is more than one document of %q", account))
 	}
 	found, err := readUser(docs[0])
 	switch {
 	case err != nil:
-		return user{}, authn.Undecided(err)
+		return user{}, authn.Undecided(fmt.Errorf("the document of %q: %w", account, err))
 	case found.name != account: // the collection does not tell Alice from alice
 		return user{}, authn.ErrUnknownUser
 	}

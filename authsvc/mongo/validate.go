@@ -15,7 +15,7 @@ func (c UsersConfig) Validate() error {
 	l.Under("dial_info", c.DialInfo.Validate())
 	checkCollection(&l, c.Collection, "users")
 	if c.AnyPassword {
-		l.Warnf("any_password", "everybody can be an account whose document has no password")
+		l.Warnf("any_password", "anybody gets in as an account whose document has no password, with any that is not empty: delete it unless that is meant")
 	}
 	return l.Err()
 }

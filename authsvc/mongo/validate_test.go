@@ -82,8 +82,8 @@ func TestValidateCollections(t *testing.T) {
 		"dial_info.addrs: is missing; name the servers, such as [mongo.example.com]\ncollection: is missing; docker_auth's is users in its examples": UsersConfig{
 			DialInfo: with(func(d *DialInfo) { d.Addrs = nil }),
 		},
-		"any_password: everybody can be an account whose document has no password": UsersConfig{DialInfo: local(), Collection: "u", AnyPassword: true},
-		`collection: "system.users" is not the name of a collection`:               UsersConfig{DialInfo: local(), Collection: "system.users"},
+		"any_password: anybody gets in as an account whose document has no password, with any that is not empty: delete it unless that is meant": UsersConfig{DialInfo: local(), Collection: "u", AnyPassword: true},
+		`collection: "system.users" is not the name of a collection`:                                                                             UsersConfig{DialInfo: local(), Collection: "system.users"},
 		"collection: is missing; docker_auth's is acl in its examples\ncache_ttl: 0s is no time: leave the key out for 1m0s, or write one such as 30s": RulesConfig{
 			DialInfo: local(), Refresh: acl.Refresh{CacheTTL: &none},
 		},

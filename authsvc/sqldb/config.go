@@ -39,6 +39,9 @@ type Connection struct {
 // UsersConfig is xorm_auth: accounts in the table xorm_user.
 type UsersConfig struct {
 	Connection `yaml:",inline"`
+	// AnyPassword lets everybody in by the name of an account whose
+	// password_hash is NULL, with any password at all. Default false: nobody.
+	AnyPassword bool `yaml:"any_password"`
 }
 
 // RulesConfig is acl_xorm: rules in the table xorm_acl_entry.

@@ -37,6 +37,15 @@ func TestValidate(t *testing.T) {
 	if got := message(cfg.Validate()); !strings.HasPrefix(got, "cache_ttl: 0s is no time") {
 		t.Errorf("Validate() = %s", got)
 	}
+	var l problem.List
+	users := UsersConfig{Connection{DatabaseType: SQLite}, true}
+	if err := users.Validate(); !errors.As(err, &l) || len(l) != 2 || !l.Fatal() || !strings.Contains(err.Error(), "any_password: anybody gets in") {
+		t.Errorf("Validate() = %v", err)
+	}
+	users.ConnString = "x"
+	if err := users.Validate(); !errors.As(err, &l) || len(l) != 1 || l.Fatal() {
+		t.Errorf("Validate() = %v, want a warning", err)
+	}
 }
 
 const (

@@ -80,7 +80,7 @@ func TestConnectionsAreShared(t *testing.T) {
 	one := Connection{DatabaseType: MySQL, ConnString: "gate@tcp(127.0.0.1:1)/auth", Connections: 3}
 	more, other := one, one
 	more.Connections, other.ConnString = 5, "gate@tcp(127.0.0.1:1)/other"
-	users, err := NewUsers(UsersConfig{one}, all, password.NewPool(password.Options{}))
+	users, err := NewUsers(UsersConfig{Connection: one}, all, password.NewPool(password.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestWhoIsAtItMayGoOn(t *testing.T) {
 	path, db := newFile(t)
 	addUser(t, db, "alice", hashed(t, "secret"), nil)
 	var all Databases
-	users, err := NewUsers(UsersConfig{inFile(path)}, &all, password.NewPool(password.Options{}))
+	users, err := NewUsers(UsersConfig{Connection: inFile(path)}, &all, password.NewPool(password.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestConnStringFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := NewUsers(UsersConfig{Connection{DatabaseType: SQLite, ConnStringFile: file}}, databases(t), nil)
+		_, err := NewUsers(UsersConfig{Connection: Connection{DatabaseType: SQLite, ConnStringFile: file}}, databases(t), nil)
 		if got := message(err); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/regate/regate/authsvc/authn"
 )
@@ -14,7 +13,7 @@ import (
 func (a account) identity() (authn.Identity, error) {
 	labels, err := readLabels(a.labels)
 	if err != nil {
-		return authn.Identity{}, authn.Undecided(fmt.Errorf("xorm_user: labels: %w", err))
+		return authn.Identity{}, authn.Undecided(a.explain("labels", err))
 	}
 	return authn.Identity{Account: a.name, Labels: labels}, nil
 }

@@ -38,7 +38,7 @@ func change(t testing.TB, db *sql.DB, query string, args ...any) {
 	}
 }
 
-func addUser(t testing.TB, db *sql.DB, name, hash string, labels any) {
+func addUser(t testing.TB, db *sql.DB, name string, hash, labels any) {
 	t.Helper()
 	change(t, db, "INSERT INTO xorm_user (username, password_hash, labels) VALUES (?, ?, ?)", name, hash, labels)
 }
@@ -65,7 +65,7 @@ func databases(t testing.TB) *Databases {
 
 func usersOf(t testing.TB, c Connection) *Users {
 	t.Helper()
-	u, err := NewUsers(UsersConfig{c}, databases(t), password.NewPool(password.Options{}))
+	u, err := NewUsers(UsersConfig{Connection: c}, databases(t), password.NewPool(password.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

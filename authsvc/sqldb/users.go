@@ -3,9 +3,9 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -15,11 +15,10 @@ import (
 
 // Users is the authenticator of the accounts in a table xorm_user.
 type Users struct {
-	database *database
-	timeout  time.Duration
-	pool     *password.Pool
-	query    string
-	cost     atomic.Int64 // highest of all hashes so far; 0 for none
+	*password.Stored // compares with the hashes of the table
+	database         *database
+	timeout          time.Duration
+	query            string
 }
 
 var _ authn.Finder = (*Users)(nil)
@@ -37,23 +36,14 @@ func NewUsers(cfg UsersConfig, all *Databases, pool *password.Pool) (*Users, err
 		return nil, err
 	}
 	query := fmt.Sprintf(selectUser, d.placeholder, mostRows)
-	return &Users{database: d, timeout: full.Timeout, pool: pool, query: query}, nil
-}
-
-// Cost is the highest cost of a hash that there was so far. Before there was
-// one, it is the usual.
-func (u *Users) Cost() int {
-	if cost := int(u.cost.Load()); cost > 0 {
-		return cost
-	}
-	return password.DefaultCost
+	return &Users{Stored: password.NewStored(pool, cfg.AnyPassword), database: d, timeout: full.Timeout, query: query}, nil
 }
 
 // An account is a row.
 type account struct {
 	name   string
-	hash   sql.NullString
-	labels []byte // JSON; nil for NULL
+	hash   *string // nil for NULL
+	labels []byte  // JSON; nil for NULL
 }
 
 // Authenticate is authn.Authenticator's. The anonymous, and whoever shows no
@@ -66,44 +56,34 @@ func (u *Users) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 	if err != nil {
 		return authn.Identity{}, err
 	}
-	if err := u.compare(ctx, found.hash.String, c.Password.Reveal()); err != nil {
-		return authn.Identity{}, authn.Undecided(err)
+	if err := u.Compare(ctx, found.hash, c.Password.Reveal()); err != nil {
+		return authn.Identity{}, authn.Undecided(found.explain("password_hash", err))
 	}
 	return found.identity()
 }
 
-// compare lets nobody in without a bcrypt hash: an empty one, or one that was
-// made invalid by a letter before it, is how an account is closed.
-func (u *Users) compare(ctx context.Context, hash, secret string) error {
-	if !password.Valid(hash) {
-		if err := u.pool.Absent(ctx, u.Cost(), secret); err != nil {
-			return err
-		}
-		return fmt.Errorf("%w: its password_hash is no bcrypt hash", authn.ErrWrongPassword)
-	}
-	u.remember(password.Cost(hash))
-	return u.pool.Compare(ctx, hash, secret)
-}
-
-func (u *Users) remember(cost int) {
-	for {
-		was := u.cost.Load()
-		if int64(cost) <= was || u.cost.CompareAndSwap(was, int64(cost)) {
-			return
-		}
-	}
-}
-
-// Find is authn.Finder's. Nobody can log in as an account without a hash.
+// Find is authn.Finder's. An account that nobody can log in as is unknown.
 func (u *Users) Find(ctx context.Context, name string) (authn.Identity, error) {
 	found, err := u.find(ctx, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return authn.Identity{}, err
-	case !password.Valid(found.hash.String):
+	}
+	switch open, err := u.Open(found.hash); {
+	case err != nil:
+		return authn.Identity{}, authn.Undecided(found.explain("password_hash", err))
+	case !open:
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	return found.identity()
+}
+
+// explain says which row an error is about, and which column. A refusal needs
+// no explanation.
+func (a account) explain(column string, err error) error {
+	if errors.Is(err, authn.ErrWrongPassword) {
+		return err
+	}
+	return fmt.Errorf("xorm_user: the newest row of %q: %s: %w", a.name, column, err)
 }
 
 // find returns the newest row of the account.
@@ -122,7 +102,7 @@ func (u *Users) find(ctx context.Context, name string) (found account, err error
 			found = account{}
 			err := r.Scan(&found.name, &found.hash, &found.labels)
 			same = found.name == name
-			return !same, err
+			return !same && rows < mostRows, err
 		}, u.query, name)
 	})
 	switch {

@@ -1,7 +1,6 @@
 package sqldb
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -42,9 +41,10 @@ var authenticateTests = []struct {
 	{"labels that xorm has for none", "carol", "secret", nil, nil},
 	{"empty labels", "dave", "secret", nil, authn.Labels{}},
 	{"no hash", "closed", "secret", authn.ErrWrongPassword, nil},
-	{"marked hash", "locked", "secret", authn.ErrWrongPassword, nil},
-	{"clear text", "clear", "secret", authn.ErrWrongPassword, nil},
-	{"malformed labels", "broken", "secret", errOther, nil},
+	{"marked hash", "locked", "secret", authn.ErrUndecided, nil},
+	{"clear text", "clear", "secret", authn.ErrUndecided, nil},
+	{"hash that takes days", "costly", "secret", authn.ErrUndecided, nil},
+	{"malformed labels", "broken", "secret", authn.ErrUndecided, nil},
 	{"malformed labels, wrong password", "broken", "wrong", authn.ErrWrongPassword, nil},
 }
 
@@ -59,6 +59,7 @@ func newUsers(t *testing.T) *Users {
 	addUser(t, db, "closed", "", nil)
 	addUser(t, db, "locked", "!"+hash, nil)
 	addUser(t, db, "clear", "secret", nil)
+	addUser(t, db, "costly", "$2a$31"+hash[6:], nil)
 	addUser(t, db, "broken", hash, `{"team": "web"}`)
 	return usersOf(t, inFile(path))
 }
@@ -100,7 +101,7 @@ var findTests = []struct {
 	{"mallory", authn.ErrUnknownUser},
 	{"", authn.ErrUnknownUser},
 	{"closed", authn.ErrUnknownUser},
-	{"locked", authn.ErrUnknownUser},
+	{"locked", authn.ErrUndecided},
 	{"broken", errOther},
 }
 
@@ -196,44 +197,49 @@ func TestFileIsOnlyRead(t *testing.T) {
 	}
 }
 
-// TestCostIsTheHighestSoFar: what takes as long for unknown accounts.
-func TestCostIsTheHighestSoFar(t *testing.T) {
+// TestAnyPassword: it is for whoever has no hash at all, and nobody else.
+func TestAnyPassword(t *testing.T) {
 	path, db := newFile(t)
-	users := usersOf(t, inFile(path))
-	if users.Cost() != password.DefaultCost {
-		t.Errorf("Cost() before = %d", users.Cost())
-	}
-	five, err := password.Hash("secret", 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addUser(t, db, "alice", five, nil)
-	addUser(t, db, "bob", hashed(t, "secret"), nil) // 4
-	for _, account := range []string{"alice", "bob"} {
-		if _, err := users.Authenticate(t.Context(), authn.Credentials{Account: account, Password: "secret"}); err != nil {
+	change(t, db, "DROP TABLE xorm_user; CREATE TABLE xorm_user (id INTEGER PRIMARY KEY, username TEXT, password_hash TEXT, labels TEXT)")
+	addUser(t, db, "kiosk", nil, nil)
+	addUser(t, db, "closed", "", nil)
+	addUser(t, db, "alice", hashed(t, "secret"), nil)
+	for _, tt := range []struct {
+		account   string
+		any       bool
+		want      error
+		wantFound error
+	}{
+		{"kiosk", false, authn.ErrWrongPassword, authn.ErrUnknownUser},
+		{"kiosk", true, nil, nil},
+		{"closed", true, authn.ErrWrongPassword, authn.ErrUnknownUser},
+		{"alice", true, authn.ErrWrongPassword, nil},
+	} {
+		users, err := NewUsers(UsersConfig{inFile(path), tt.any}, databases(t), password.NewPool(password.Options{}))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if users.Cost() != 5 {
-			t.Errorf("Cost() after %s = %d", account, users.Cost())
+		if _, err := users.Authenticate(t.Context(), authn.Credentials{Account: tt.account, Password: "whatever"}); !errors.Is(err, tt.want) {
+			t.Errorf("Authenticate(%s), any %v = %v, want %v", tt.account, tt.any, err, tt.want)
+		}
+		if _, err := users.Find(t.Context(), tt.account); !errors.Is(err, tt.wantFound) {
+			t.Errorf("Find(%s), any %v = %v, want %v", tt.account, tt.any, err, tt.wantFound)
 		}
 	}
 }
 
-// TestKnownAccountIsUndecided: somebody whose password could not be compared is
-// not asked for elsewhere.
-func TestKnownAccountIsUndecided(t *testing.T) {
+// TestErrorsNameTheRow, and nothing that is in it.
+func TestErrorsNameTheRow(t *testing.T) {
 	users := newUsers(t)
-	if _, err := users.Find(t.Context(), "alice"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, giveUp := context.WithCancel(t.Context())
-	giveUp()
-	if err := users.compare(ctx, hashed(t, "secret"), "secret"); err == nil || !errors.Is(authn.Undecided(err), authn.ErrUndecided) {
-		t.Errorf("compare() = %v", err)
-	}
-	_, err := users.Authenticate(t.Context(), authn.Credentials{Account: "broken", Password: "secret"})
-	if !errors.Is(err, authn.ErrUndecided) {
-		t.Errorf("malformed labels = %v", err)
+	for account, want := range map[string]string{
+		"clear":  `xorm_user: the newest row of "clear": password_hash: is not a bcrypt hash`,
+		"locked": `xorm_user: the newest row of "locked": password_hash: is not a bcrypt hash`,
+		"broken": `xorm_user: the newest row of "broken": labels: are not like`,
+	} {
+		_, err := users.Authenticate(t.Context(), authn.Credentials{Account: account, Password: "secret"})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "$2") {
+			t.Errorf("Authenticate(%s) = %v, want %s", account, err, want)
+		}
 	}
 }
 

@@ -70,6 +70,16 @@ func local(host string) bool {
 }
 
 // Validate reports all mistakes.
+func (c UsersConfig) Validate() error {
+	var l problem.List
+	l.Under("", c.Connection.Validate())
+	if c.AnyPassword {
+		l.Warnf("any_password", "anybody gets in as an account whose password_hash is NULL, with any password that is not empty: delete it unless that is meant")
+	}
+	return l.Err()
+}
+
+// Validate reports all mistakes.
 func (c RulesConfig) Validate() error {
 	var l problem.List
 	l.Under("", c.Connection.Validate())

@@ -1,8 +1,6 @@
 package dockerauth
 
 import (
-	"time"
-
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/sqldb"
 )
@@ -14,6 +12,7 @@ func (c *converter) writeXorm(p *page) bool {
 		return false
 	}
 	c.report.add(d.line, Changed, d.key, "the table is neither made nor changed, and names are what is written there, also where MySQL takes Alice for alice (docs/databases.md)")
+	c.report.add(d.line, Changed, d.key, "a password_hash that is neither empty nor a bcrypt hash is 503 for the account, and a line in the log; in docker_auth it is a wrong password")
 	if len(c.mentioned()) > 0 {
 		c.report.add(d.line, Dangerous, d.key, "a * in a label of the table is a wildcard in the globs of rules that mention it, here as there")
 	}
@@ -28,7 +27,7 @@ func (c *converter) writeXormRules(p *page) {
 		return
 	}
 	c.report.add(d.line, Changed, d.key, "a key that does not exist, null, and two rules with the same seq are mistakes, and no new rule counts until they are gone (docs/databases.md)")
-	d.refreshed(s)
+	c.ttl(d, s)
 	s.rest()
 	d.check = func(string) error { return cfg.Validate() }
 	if !c.place(p, d) {
@@ -56,21 +55,4 @@ func (c *converter) table(key string) (d *part, cfg sqldb.Connection, s *section
 		d.carry(s, "conn_string")
 	}
 	return d, cfg, s, true
-}
-
-// refreshed takes over when rules are read again, as far as that is possible.
-func (d *part) refreshed(s *section) {
-	const least, most = time.Second, 24 * time.Hour
-	long, line, ok := s.duration("cache_ttl")
-	switch {
-	case !ok || long <= 0:
-		s.report.add(d.line, Changed, s.key("cache_ttl"), "is 1m: docker_auth does not start without a time")
-	case long < least || long > most:
-		long = min(max(long, least), most)
-		d.body.line("cache_ttl: %s", long)
-		s.report.add(line, Changed, s.key("cache_ttl"), "is %s, the nearest that there is here", long)
-	default:
-		d.body.line("cache_ttl: %s", long)
-		s.report.kept(line, line, s.key("cache_ttl"))
-	}
 }
