@@ -88,6 +88,31 @@ func TestGuessesDoNotHoldUpTheOwner(t *testing.T) {
 	}
 }
 
+// TestGuessesCountThatNobodyWaitsFor: a directory says at once that a password
+// is wrong. Whoever leaves in the time that is spent after that, or finds no
+// room in the queue for it, has made a guess all the same, and would have been
+// let in by a right one.
+func TestGuessesCountThatNobodyWaitsFor(t *testing.T) {
+	for name, decoy := range map[string]func(leave func()) error{
+		"who leaves":        func(leave func()) error { leave(); return context.Canceled },
+		"who finds no room": func(func()) error { return authn.ErrBusy },
+	} {
+		l, asked := guarded(t)
+		for i := range 30 {
+			ctx, leave := context.WithCancel(t.Context())
+			l.decoy = func(context.Context, string) error { return decoy(leave) }
+			_, err := l.Authenticate(ctx, authn.Credentials{Account: "dev", Password: authn.Secret(fmt.Sprint("guess", i)), From: netip.MustParseAddr("192.0.2.1")})
+			if TurnedAway(err) {
+				t.Errorf("%s: guess %d is refused at once: %v", name, i, err)
+			}
+			leave()
+		}
+		if n := asked.Load(); n > 10 {
+			t.Errorf("%s: the chain was asked about %d guesses, want 10 at most", name, n)
+		}
+	}
+}
+
 // TestLimitedLoginIs429: what the client gets, and that the same password by
 // POST and then by GET is one guess.
 func TestLimitedLoginIs429(t *testing.T) {

@@ -37,25 +37,39 @@ func (l *Login) Authenticate(ctx context.Context, c authn.Credentials) (authn.Id
 		return authn.Identity{}, authn.ErrUnknownUser
 	}
 	ctx = password.From(ctx, c.From)
-	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (id authn.Identity, err error) {
-		if l.guard == nil {
-			return l.ask(ctx, c)
-		}
-		err = l.guard.Try(ctx, guard.Try{From: c.From, Account: c.Account, Password: c.Password.Reveal()}, func(ctx context.Context) (err error) {
-			id, err = l.ask(ctx, c)
-			return err
-		})
-		return id, err
+	return l.known.Do(ctx, c.Account, c.Password.Reveal(), func(ctx context.Context) (authn.Identity, error) {
+		return l.try(ctx, c)
 	})
+}
+
+// try asks the chain, as often as the guard lets somebody try. A refusal that
+// no comparison was needed for takes the time of one only when it has been
+// counted: whoever leaves in that time, or is told that too many wait, would
+// else guess as often as they like.
+func (l *Login) try(ctx context.Context, c authn.Credentials) (id authn.Identity, err error) {
+	ctx, compared := password.Watch(ctx)
+	asked := false
+	err = l.guarded(ctx, c, func(ctx context.Context) (err error) {
+		asked = true
+		id, err = l.ask(ctx, c)
+		return err
+	})
+	if asked && TurnedAway(err) && !compared() {
+		return id, l.absent(ctx, c, err)
+	}
+	return id, err
+}
+
+func (l *Login) guarded(ctx context.Context, c authn.Credentials, check func(context.Context) error) error {
+	if l.guard == nil {
+		return check(ctx)
+	}
+	return l.guard.Try(ctx, guard.Try{From: c.From, Account: c.Account, Password: c.Password.Reveal()}, check)
 }
 
 // ask asks the chain.
 func (l *Login) ask(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
-	ctx, compared := password.Watch(ctx)
 	id, err := l.chain.Authenticate(ctx, c)
-	if TurnedAway(err) && !compared() {
-		return id, l.absent(ctx, c, err)
-	}
 	if err == nil && !isName(id.Account) { // as the back end spells it
 		return authn.Identity{}, errNoName
 	}
