@@ -28,10 +28,7 @@ func (s source) Page(ctx context.Context, last string) (names []string, more boo
 		q.Set("last", last)
 	}
 	out := (&http.Request{Method: http.MethodGet, URL: ep.Target("/v2/_catalog", q.Encode()), Header: http.Header{}}).WithContext(ctx)
-	if err := ep.Credential.Set(out, oci.Grant{}, []oci.Access{oci.CatalogAccess()}); err != nil {
-		return nil, false, err
-	}
-	res, err := ep.RoundTrip(out)
+	res, err := ep.Send(out, oci.Grant{}, []oci.Access{oci.CatalogAccess()})
 	if err != nil {
 		return nil, false, err
 	}

@@ -65,10 +65,10 @@ func (f *relay) look(blob oci.Request, want upstream.Want) *http.Response {
 	for _, name := range [...]string{"Content-Range", "Content-Type", "Expect", "If-None-Match", "If-Range", "Range"} {
 		delete(out.Header, name)
 	}
-	if ep.Credential.Set(out, f.grant, blob.UpstreamNeeds()) != nil || !f.route.Pool.Again(upstream.NoAnswer) {
+	if !f.route.Pool.Again(upstream.NoAnswer) {
 		return nil
 	}
-	res, err := ep.RoundTrip(out)
+	res, err := ep.Send(out, f.grant, blob.UpstreamNeeds())
 	if err != nil {
 		return nil
 	}

@@ -36,6 +36,8 @@ type relay struct {
 
 	failed   []*upstream.Endpoint
 	doubtful bool // one of them may have done what it was asked
+
+	redirected bool // the answer is not the endpoint's own
 }
 
 // forward sends the request to its endpoint, and the answer to the client.
@@ -88,10 +90,7 @@ func (f *relay) attempt() (*answer, error) {
 	ctx := f.begin()
 	out := outgoing(f.r, f.exchange).WithContext(ctx)
 	f.attach(out)
-	if err := f.ep.Credential.Set(out, f.grant, f.sent.UpstreamNeeds()); err != nil {
-		return nil, unavailable(err)
-	}
-	res, err := f.ep.RoundTrip(out)
+	res, err := f.fetch(out)
 	if err != nil {
 		failed := f.unreachable(ctx, err)
 		if f.body != nil && !errors.Is(err, upstream.ErrConnect) { // what has no body, RoundTrip has told
@@ -115,7 +114,7 @@ func (f *relay) attempt() (*answer, error) {
 // gone.
 func (f *relay) blame(tell func(error), err error) {
 	var e *oci.Error
-	if f.r.Context().Err() == nil && errors.As(err, &e) && e.Kind == oci.Unreachable {
+	if !f.redirected && f.r.Context().Err() == nil && errors.As(err, &e) && e.Kind == oci.Unreachable {
 		tell(e.Err)
 	}
 }
@@ -124,6 +123,7 @@ func (f *relay) blame(tell func(error), err error) {
 func (f *relay) begin() context.Context {
 	edge.RecordFrom(f.r.Context()).Upstream = f.ep.Name
 	f.cancel(nil)
+	f.redirected = false
 	ctx, cancel := context.WithCancelCause(f.r.Context())
 	f.cancel = cancel
 	f.body.abortWith(cancel)
@@ -161,5 +161,9 @@ func (f *relay) unreachable(ctx context.Context, err error) error {
 }
 
 func unreachable(err error) error {
+	var said *oci.Error
+	if errors.As(err, &said) {
+		return said
+	}
 	return oci.Errorf(oci.Unreachable, "registry unreachable").Because(err)
 }

@@ -113,6 +113,9 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec.Route = route.Registry
+	if err := checkPull(route, req); err != nil {
+		return err
+	}
 
 	grant, req, err := g.authorize(r, route, req)
 	if err != nil {

@@ -68,7 +68,9 @@ func (a *answer) resume(broken error) error {
 	if _, slow := a.watch.fired(); slow || a.rest.next > a.rest.last || a.rest.total == 0 || a.r.Context().Err() != nil {
 		return broken
 	}
-	a.ep.BrokeOff(broken)
+	if !a.redirected {
+		a.ep.BrokeOff(broken)
+	}
 	a.failed = nil // they may be up again
 	for a.resumes < mostResumes && a.another(upstream.BrokeOff) {
 		a.resumes++
@@ -93,10 +95,7 @@ func (a *answer) goOn() error {
 		out.Header["If-Range"] = []string{a.rest.etag}
 	}
 	out.Header["Range"] = []string{fmt.Sprintf("bytes=%d-%d", a.rest.next, a.rest.last)}
-	if err := a.ep.Credential.Set(out, a.grant, a.sent.UpstreamNeeds()); err != nil {
-		return err
-	}
-	res, err := a.ep.RoundTrip(out)
+	res, err := a.fetch(out)
 	if err != nil {
 		return err
 	}

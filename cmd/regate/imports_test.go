@@ -29,7 +29,8 @@ var mayImport = map[string][]string{
 	"internal/problem":            {},
 	"internal/trust":              {},
 	"proxy/upstream":              {"internal/oci", "internal/connlimit", "authsvc/authn", "proxy/upstream/..."}, // authn for Secret alone
-	"proxy/upstream/remote":       {"internal/oci", "authsvc/authn"},                                             // authn for Secret alone
+	"proxy/upstream/storage":      {},
+	"proxy/upstream/remote":       {"internal/oci", "authsvc/authn"}, // authn for Secret alone
 	"proxy/listing":               {"internal/oci"},
 	"proxy":                       {"internal/oci", "internal/edge", "internal/connlimit", "proxy/..."},
 	"acme":                        {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone

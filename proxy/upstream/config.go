@@ -8,6 +8,7 @@ import (
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/internal/problem"
+	"github.com/regate/regate/proxy/upstream/storage"
 )
 
 // A Config says how one registry is reached.
@@ -67,6 +68,9 @@ type Config struct {
 	// TLS is for an https upstream whose certificate the system does not
 	// trust, or which asks for one.
 	TLS TLS `yaml:"tls"`
+
+	// Redirects are those of a registry to the storage where its blobs are.
+	Redirects storage.Config `yaml:"redirects"`
 
 	// ConnectTimeout bounds connecting, TLS handshake included. Default 5s;
 	// clients read 504 after that.
@@ -147,6 +151,7 @@ func (c Config) Validate() error {
 	}
 	l.Under("auth", c.Auth.Validate())
 	l.Under("tls", c.TLS.Validate())
+	l.Under("redirects", c.Redirects.Validate(c.Mirror()))
 	for _, t := range [...]struct {
 		key   string
 		value time.Duration

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/regate/regate/proxy/upstream/remote"
 )
 
 // An Endpoint is one server of a registry. Its methods may be called by
@@ -34,6 +36,9 @@ type Endpoint struct {
 	// again, or a commit that must not be sent twice (protocol.md 4.6).
 	reads, writes atomic.Pointer[http.Transport]
 	dial          *dialer
+
+	remote *remote.Remote // nil if the registry is ours
+	asks   remote.Config  // what that was made of
 
 	log    *zap.Logger
 	seed   uint64 // the ID as a number

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy/upstream/storage"
 )
 
 // A Pool is the servers of one registry, which are replicas of one store. Its
@@ -26,6 +28,9 @@ type Pool struct {
 	budget    *budget
 	told      Observer
 	namespace oci.Namespace
+
+	others  *http.Transport  // to token servers of somebody else's registry; nil if it is ours
+	storage *storage.Storage // nil if no redirects are followed
 }
 
 // Options are what a Pool needs besides its configuration.
@@ -47,6 +52,9 @@ type Options struct {
 type Observer struct {
 	Retried func(reason string) // a request was sent to another endpoint
 	Resumed func()              // a blob went on from another endpoint
+	Refused func(reason string) // a registry of somebody else gave no answer for a client
+	// Followed is what became of a redirect that was followed.
+	Followed func(outcome string)
 }
 
 // errNoMinter is a mistake of whoever joins the parts.
@@ -88,7 +96,10 @@ func New(c Config, o Options) (*Pool, error) {
 		e.Credential, e.log = credential, o.Log
 		p.endpoints = append(p.endpoints, e)
 	}
-	return p, nil
+	if err := p.openRemotes(c, o); err != nil {
+		return nil, err
+	}
+	return p, p.openStorage(c)
 }
 
 // newCredential is the one switch over the trust modes.
@@ -161,6 +172,7 @@ func (p *Pool) Inherit(old *Pool) {
 			continue
 		}
 		e.vitals = before.vitals
+		e.inheritRemote(before)
 		if p.most == old.most {
 			p.requests = old.requests
 		}
@@ -183,5 +195,11 @@ func (p *Pool) find(id string) *Endpoint {
 func (p *Pool) Close() {
 	for _, e := range p.endpoints {
 		e.close()
+	}
+	if p.others != nil {
+		p.others.CloseIdleConnections()
+	}
+	if p.storage != nil {
+		p.storage.Close()
 	}
 }

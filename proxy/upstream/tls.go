@@ -22,13 +22,9 @@ func (t TLS) load(host string) (*tls.Config, error) {
 		cfg.ServerName = t.ServerName
 	}
 	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca: %w", err)
-		}
 		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.ca: %s holds no certificate", t.CA)
+		if err := t.addTo(cfg.RootCAs); err != nil {
+			return nil, err
 		}
 	}
 	if t.Cert != "" {
@@ -39,4 +35,28 @@ func (t TLS) load(host string) (*tls.Config, error) {
 		cfg.Certificates = []tls.Certificate{pair}
 	}
 	return cfg, nil
+}
+
+func (t TLS) addTo(pool *x509.CertPool) error {
+	pem, err := os.ReadFile(t.CA)
+	if err != nil {
+		return fmt.Errorf("tls.ca: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("tls.ca: %s holds no certificate", t.CA)
+	}
+	return nil
+}
+
+// withSystem are the CAs of t and those of the system; nil is the system's
+// alone.
+func (t TLS) withSystem() (*x509.CertPool, error) {
+	if t.CA == "" {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // a system that has none
+	}
+	return pool, t.addTo(pool)
 }

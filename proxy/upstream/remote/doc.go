@@ -9,6 +9,6 @@
 // no answers but tokens. Where they may be asked for is configuration: a
 // registry that names another place is an error.
 //
-// A Remote lives as long as its configuration does not change, generations of
-// others included.
+// A Remote lives as long as a generation of the configuration; what it has been
+// told lives on, if the next one has an equal.
 package remote

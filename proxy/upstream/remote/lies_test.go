@@ -90,7 +90,9 @@ var badTokenTests = []struct {
 	kind oci.Kind
 	want string
 }{
-	{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://other.example/", http.StatusTemporaryRedirect) }, oci.BadGateway, "answered 307"},
+	{"redirect", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://other.example/", http.StatusTemporaryRedirect)
+	}, oci.BadGateway, "answered 307"},
 	{"HTML", text("<html>Sign in"), oci.BadGateway, "no JSON of a token"},
 	{"nothing", text(""), oci.BadGateway, "no JSON of a token"},
 	{"no token", text(`{"expires_in":60}`), oci.BadGateway, "has no token"},

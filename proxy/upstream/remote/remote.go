@@ -59,8 +59,13 @@ const (
 // A Remote is a registry of somebody else. Its methods may be called by
 // several goroutines at once.
 type Remote struct {
-	cfg     Config
-	deps    Deps
+	cfg  Config
+	deps Deps
+	*memory
+}
+
+// A memory is what the registry has said so far.
+type memory struct {
 	tokens  *cache.Cache[string, string] // by repository
 	flights cache.Flights[string, string]
 	budget  budget
@@ -88,10 +93,14 @@ func New(cfg Config, d Deps) *Remote {
 	if d.Log == nil {
 		d.Log = zap.NewNop()
 	}
-	r := &Remote{cfg: cfg, deps: d, tokens: cache.New[string, string](cache.Options{Size: mostTokens, Now: d.Now})}
-	r.budget.now = d.Now
-	return r
+	m := &memory{tokens: cache.New[string, string](cache.Options{Size: mostTokens, Now: d.Now})}
+	m.budget.now = d.Now
+	return &Remote{cfg, d, m}
 }
+
+// Inherit makes r go on with what old, which must have the same Config, has been
+// told. It is to be called before the first request.
+func (r *Remote) Inherit(old *Remote) { r.memory = old.memory }
 
 // fields are those that only a registry of ours is to see. Who the clients of
 // the gate are, and what it is called, is nobody else's business.
