@@ -159,9 +159,10 @@ func (p *People) enterOnce(ctx context.Context, person idp.Person) error {
 	if err != nil && !errors.Is(err, authn.ErrUnknownUser) {
 		return err
 	}
-	if known && (old.Subject != person.Subject || p.ended(old)) {
+	if !known || old.Subject != person.Subject || p.ended(old) {
 		// Whoever made the tokens was somebody else, or has been away for so long
-		// that they have ended.
+		// that they have ended, or that nobody knows who it was: tokens can be
+		// good for longer than the state remembers a login.
 		if err := p.revoke(ctx, person.Account, "the login before has ended"); err != nil {
 			return err
 		}

@@ -273,6 +273,27 @@ func TestOldTokensStayDead(t *testing.T) {
 	}
 }
 
+// TestForgottenLoginLeavesNoTokens: the state does not remember for ever who
+// had a name. Tokens that can be good for longer were that person's, and not
+// those of whoever is given the name next.
+func TestForgottenLoginLeavesNoTokens(t *testing.T) {
+	r := newRig(t)
+	p := alice()
+	p.Refresh = ""
+	r.enters(p)
+	if err := r.store.Delete(t.Context(), r.people.key("alice"), 0); err != nil { // as its time was over
+		t.Fatal(err)
+	}
+	next := alice()
+	next.Subject = "id-2"
+	if err := r.people.enter(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if r.tokens() != 0 {
+		t.Error("a token of whoever had the name before is good for the one who has it now")
+	}
+}
+
 func TestLoginAgain(t *testing.T) {
 	r := newRig(t)
 	r.enters(alice())
