@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -155,11 +154,10 @@ type bucket struct {
 	limit    state.Limit
 }
 
-// buckets are those of a try, the smaller one first. A directory may know one
-// account in many spellings, which are one here.
+// buckets are those of a try, the smaller one first.
 func (g *Guard) buckets(t Try) [2]bucket {
 	small, large := networks(t.From)
-	account := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(t.Account))))
+	account := sha256.Sum256([]byte(spelling(t.Account)))
 	return [2]bucket{
 		{byAccount, "limit/login/" + small + "/" + hex.EncodeToString(account[:16]), g.cfg.Account.limit()},
 		{byNetwork, "limit/login/" + large, g.cfg.Network.limit()},

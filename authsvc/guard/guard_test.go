@@ -147,6 +147,30 @@ func TestGuessesOfNamesAreLimited(t *testing.T) {
 	}
 }
 
+// A directory takes all of these for one account (RFC 4518, and Active Directory
+// for the marks), so that they are one here.
+func TestSpellingsAreOneAccount(t *testing.T) {
+	r := newRig(t, Config{Account: Rate{Burst: 1}})
+	if err := r.try("192.0.2.1", "alice smith", "first"); err != errWrong {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"ALICE SMITH", " alice smith ", "alice   smith", "alice\u00a0smith", "alice\u3000smith", // case and blanks
+		"ali\u00adce smith", "ali\u200bce smith", "ali\ufffcce smith", "ali\ufe0fce smith", "ali\u1806ce smith", // mapped to nothing
+		"ａｌｉｃｅ smith", "alice ſmith", "ⓐlice smith", "aliℂe smith", "alıce smith", // NFKC, and cases of a case
+		"álice smith", "a\u0301lice smith", "alicé smith", // marks
+	} {
+		if got := limitedBy(r.try("192.0.2.1", name, "another")); got != "account" {
+			t.Errorf("%q: %s, want the limit of the account", name, got)
+		}
+	}
+	for _, name := range []string{"alice-smith", "alice.smith", "alic smith", "", "爱丽丝", "艾丽丝"} {
+		if got := limitedBy(r.try("192.0.2.1", name, "another")); got != "wrong password" {
+			t.Errorf("%q: %s, want that it is another account", name, got)
+		}
+	}
+}
+
 // A thousand guesses at once are no more than the burst: each takes its place
 // before it is checked.
 func TestGuessesAtOnce(t *testing.T) {

@@ -81,6 +81,7 @@ var onlyImporter = map[string][]string{
 	"github.com/coreos/go-oidc/":           {"authsvc/idp"},
 	"github.com/go-jose/":                  {"authsvc/idp"},
 	"golang.org/x/oauth2":                  {"authsvc/idp"},
+	"golang.org/x/text/unicode/norm":       {"authsvc/guard"},
 	"github.com/caddyserver/certmagic":     {"acme", "acme/client"},
 	"github.com/mholt/acmez/":              {"acme", "acme/client"},
 	"github.com/libdns/":                   {"acme/dns"},
