@@ -12,11 +12,13 @@ import (
 	"github.com/regate/regate/internal/cache"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/internal/state"
 )
 
 // Pages are those on which people log in and make their tokens.
 type Pages struct {
 	methods []*People
+	store   state.Store
 	book    *secret.Book
 	tokens  secret.Config
 	cookies sealer
@@ -27,7 +29,8 @@ type Pages struct {
 
 // PagesParts are what Pages are made of.
 type PagesParts struct {
-	Methods []*People // in the order in which they are offered
+	Methods []*People   // in the order in which they are offered
+	Store   state.Store // knows which sessions were ended
 	Book    *secret.Book
 	Tokens  secret.Config
 	Key     [32]byte // of the cookies; all gates of a fleet have the same
@@ -45,7 +48,7 @@ func NewPages(p PagesParts) *Pages {
 		p.Log = zap.NewNop()
 	}
 	return &Pages{
-		methods: p.Methods, book: p.Book, tokens: p.Tokens, cookies: sealer{p.Key},
+		methods: p.Methods, store: p.Store, book: p.Book, tokens: p.Tokens, cookies: sealer{p.Key},
 		spent: p.Spent, now: p.Now, log: p.Log.Named("browser"),
 	}
 }

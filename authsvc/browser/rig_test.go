@@ -157,7 +157,7 @@ func (r *rig) build(log *zap.Logger) {
 	parts.Before = authn.Chain{r.people}
 	r.others = NewPeople(parts)
 	r.pages = NewPages(PagesParts{
-		Methods: []*People{r.people, r.others}, Book: r.book, Tokens: secret.Config{Endless: true},
+		Methods: []*People{r.people, r.others}, Store: r.store, Book: r.book, Tokens: secret.Config{Endless: true},
 		Key: [32]byte{1}, Spent: NewSpent(r.clock.Now), Now: r.clock.Now, Log: log,
 	})
 	r.handler = edge.Stack(edge.Handler(r.pages.Serve), edge.Log(log, nil), edge.Recover)

@@ -12,15 +12,20 @@ import (
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/state"
 )
 
 // sessionLife is how long somebody stays logged in on the pages. Tokens have
 // lives of their own.
 const sessionLife = 12 * time.Hour
 
-// A session is who uses the pages. It ends with its time, and with the login
-// that it is of.
+// skew is how far the clocks of gates may be apart.
+const skew = time.Minute
+
+// A session is who uses the pages. It ends with its time, with the login that it
+// is of, and when it is logged out.
 type session struct {
+	ID      string `json:"id"`
 	Account string `json:"account"`
 	Method  string `json:"method"`
 	Subject string `json:"subject"`
@@ -40,7 +45,7 @@ func random() string {
 // begin makes the session of a person who has just logged in.
 func (p *Pages) begin(w http.ResponseWriter, people *People, person idp.Person) error {
 	return p.cookies.give(w, sessionCookie, session{
-		Account: person.Account, Method: people.Name(), Subject: person.Subject,
+		ID: random(), Account: person.Account, Method: people.Name(), Subject: person.Subject,
 		Issued: p.now().Unix(), CSRF: random(),
 	}, sessionLife)
 }
@@ -56,10 +61,36 @@ func (p *Pages) session(r *http.Request) (session, error) {
 		return session{}, errNoSession
 	}
 	age := p.now().Sub(time.Unix(s.Issued, 0))
-	if s.people = p.people(s.Method); s.people == nil || age < -time.Minute || age >= sessionLife {
+	if s.people = p.people(s.Method); s.people == nil || age < -skew || age >= sessionLife {
 		return session{}, errNoSession
 	}
-	return s, s.check(r.Context())
+	if err := s.check(r.Context()); err != nil {
+		return s, err
+	}
+	return s, p.open(r.Context(), s)
+}
+
+// endedArea is where sessions are that were logged out: session/<id>, while
+// somebody could still show their cookies. That the browser throws those away
+// helps nobody whose cookies were copied (CWE-613).
+const endedArea = "session/"
+
+// open returns errNoSession if s was logged out.
+func (p *Pages) open(ctx context.Context, s session) error {
+	_, err := p.store.Get(ctx, endedArea+s.ID)
+	switch {
+	case err == nil:
+		return errNoSession
+	case errors.Is(err, state.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+// end logs s out, for all gates.
+func (p *Pages) end(ctx context.Context, s session) error {
+	_, err := p.store.Put(ctx, endedArea+s.ID, nil, state.PutOpts{TTL: sessionLife + skew})
+	return err
 }
 
 func (s session) check(ctx context.Context) error {

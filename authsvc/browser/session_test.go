@@ -148,6 +148,26 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// TestCopiedCookieEndsWithItsSession: what a browser has thrown away when it was
+// logged out is worth nothing to whoever has copied it, at any gate. Another
+// browser of the same person goes on.
+func TestCopiedCookieEndsWithItsSession(t *testing.T) {
+	r := newRig(t)
+	b, other, thief := r.logIn(), r.logIn(), r.browser()
+	thief.cookies[sessionCookie] = b.cookies[sessionCookie]
+	form := thief.form("do", "make", "name", "x", "life", "30d")
+	if w := b.post("/logout", b.form()); w.Header().Get("Location") != "/login" {
+		t.Fatalf("POST /logout = %d", w.Code)
+	}
+	r.build(nil) // another gate
+	if w := thief.post("/tokens", form); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/login?ended" || r.tokens() != 0 {
+		t.Errorf("POST /tokens = %d to %q, with %d tokens", w.Code, w.Header().Get("Location"), r.tokens())
+	}
+	if w := other.get("/tokens"); w.Code != http.StatusOK {
+		t.Errorf("GET /tokens in the other browser = %d", w.Code)
+	}
+}
+
 // TestReloadKeepsSessions: another generation, and another gate, read the same cookies.
 func TestReloadKeepsSessions(t *testing.T) {
 	r := newRig(t)

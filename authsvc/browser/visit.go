@@ -155,7 +155,7 @@ func (p *Pages) visitOf(r *http.Request, query url.Values) (*People, visit, erro
 	age := p.now().Sub(time.Unix(v.Begun, 0))
 	m := p.people(v.Method)
 	switch {
-	case age < -time.Minute || age >= loginTime || m == nil:
+	case age < -skew || age >= loginTime || m == nil:
 		return nil, v, errNoVisit
 	case subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(v.State)) != 1:
 		return nil, v, errOtherState
@@ -185,6 +185,9 @@ func (p *Pages) logOut(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, errNoSession):
 		return goTo(w, loginPath)
 	case err != nil:
+		return p.sayWrong(w, r, err)
+	}
+	if err := p.end(r.Context(), s); err != nil {
 		return p.sayWrong(w, r, err)
 	}
 	forget(w, sessionCookie)

@@ -110,7 +110,7 @@ func (p *process) openPages(g *generation, people []*browser.People) {
 		return
 	}
 	pages := browser.NewPages(browser.PagesParts{
-		Methods: people, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens,
+		Methods: people, Store: p.store, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens,
 		Key: p.desk.cookies, Spent: p.desk.spent, Log: p.log,
 	})
 	g.pages = edge.Stack(edge.Handler(pages.Serve), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
