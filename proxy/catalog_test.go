@@ -136,7 +136,7 @@ func TestCatalogIsWhatOneMaySee(t *testing.T) {
 
 func TestCatalogHidesWhatIsBehindALongRun(t *testing.T) {
 	names := []string{"a/first", "z/last"}
-	for i := range 12_000 {
+	for i := range 18_000 {
 		names = append(names, fmt.Sprintf("hidden/r%05d", i))
 	}
 	g := newRig(t, catalogOf(names...), setup{catalog: Catalog{Lister: allBut("hidden/")}})

@@ -28,14 +28,18 @@ type Page struct {
 type Visible func(ctx context.Context, names []string) ([]string, error)
 
 // NewPage returns up to n of names that follow after, as far as they are
-// visible. It always gets further, and does no more than so much. The error is
-// visible's.
+// visible. It always gets further, and does no more than so much. It looks for
+// one more than n: that another page follows must not say that there is
+// something which is hidden. The error is visible's.
 func NewPage(ctx context.Context, names []string, after string, n int, visible Visible) (Page, error) {
+	if n == 0 {
+		return Page{}, nil
+	}
 	names = names[start(names, after):]
 	ends := time.Now().Add(mostTime)
 	var page Page
 	examined := 0
-	for batch := firstBatch; examined < len(names) && len(page.Names) < n; batch = min(2*batch, mostBatch) {
+	for batch := firstBatch; examined < len(names) && len(page.Names) <= n; batch = min(2*batch, mostBatch) {
 		if examined >= mostExamined || examined > 0 && time.Now().After(ends) {
 			break
 		}
@@ -51,16 +55,14 @@ func NewPage(ctx context.Context, names []string, after string, n int, visible V
 	return page, nil
 }
 
-// end cuts the page to n and says what follows.
+// end cuts the page to n and says what follows. more says that some names have
+// not been examined.
 func (p *Page) end(examined []string, more bool, n int) {
-	if len(p.Names) > n {
-		p.Names, more = p.Names[:n], true
-	}
 	switch {
-	case n == 0 || !more:
-	case len(p.Names) == n:
+	case len(p.Names) > n:
+		p.Names = p.Names[:n]
 		p.Next = p.Names[n-1]
-	default:
+	case more:
 		p.Next = examined[len(examined)-1]
 		p.Hidden = len(p.Names) == 0 || p.Names[len(p.Names)-1] != p.Next
 	}

@@ -88,6 +88,16 @@ func TestLongHiddenRunEnds(t *testing.T) {
 	}
 }
 
+// A full page leads on only if there is more to be seen, as far as that can be
+// found out: a link from one that is the last would tell of hidden names.
+func TestFullPageDoesNotTellWhatIsHidden(t *testing.T) {
+	all := slices.Concat(names("a%d", 3), names("h%05d", mostExamined/2))
+	page, err := NewPage(t.Context(), all, "", 3, only(func(n string) bool { return n[0] == 'a' }))
+	if err != nil || len(page.Names) != 3 || page.Next != "" {
+		t.Errorf("%d names, next %q, %v; want 3 and no next", len(page.Names), page.Next, err)
+	}
+}
+
 // A page asks no more than it has to.
 func TestPageIsBounded(t *testing.T) {
 	all := names("r%06d", 100_000)
