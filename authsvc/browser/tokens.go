@@ -199,12 +199,12 @@ const handoverTime = time.Minute
 // there is none.
 func (p *Pages) justMade(w http.ResponseWriter, r *http.Request, s session) *made {
 	var h handover
-	if err := p.cookies.take(r, madeCookie, &h); err != nil {
+	if err := p.cookies.take(r, madeCookie, &h); err != nil || r.Method == http.MethodHead {
 		return nil
 	}
 	forget(w, madeCookie)
 	age := p.now().Sub(time.Unix(h.At, 0))
-	if h.Account != s.Account || age >= handoverTime || r.Method == http.MethodHead {
+	if h.Account != s.Account || age >= handoverTime {
 		return nil
 	}
 	return newMade(hostOf(r), h)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/oci"
 )
 
 // loginTime is how long somebody may take at a provider.
@@ -112,6 +113,9 @@ func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(h
 
 // comeBack ends a login with what the browser brought from the provider.
 func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Values) error {
+	if r.Method != http.MethodGet {
+		return oci.Errorf(oci.Unsupported, "a login is ended with GET").With("Allow", "GET") // RFC 9110 9.2.1: HEAD changes nothing
+	}
 	m, v, err := p.visitOf(r, query)
 	forget(w, loginCookie)
 	if err != nil {

@@ -62,6 +62,26 @@ func TestAttacksOnALogin(t *testing.T) {
 	}
 }
 
+// TestLookingAheadEndsNothing: what looks at addresses before people do asks
+// with HEAD. It must not cost them the login, nor the token that is shown once.
+func TestLookingAheadEndsNothing(t *testing.T) {
+	r := newRig(t)
+	b := r.browser()
+	sent := b.start("/github_auth")
+	w := b.send(request(http.MethodHead, "/github_auth?code=good&state="+sent.Get("state"), nil))
+	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET" || len(r.github.returns) > 0 {
+		t.Errorf("HEAD of the call-back = %d, and the provider is asked %v", w.Code, r.github.returns)
+	}
+	if w := b.comeBack("/github_auth", sent); w.Header().Get("Location") != "/tokens" {
+		t.Fatalf("login after it = %d to %q", w.Code, w.Header().Get("Location"))
+	}
+	b.post("/tokens", b.form("do", "make", "name", "x", "life", "30d"))
+	b.send(request(http.MethodHead, "/tokens", nil))
+	if page := b.get("/tokens").Body.String(); !tokenText.MatchString(page) {
+		t.Errorf("after a HEAD, the token is not shown:\n%s", page)
+	}
+}
+
 // TestLoginEndsOnce: the same answer of a provider, with the cookie that goes
 // with it, is good once.
 func TestLoginEndsOnce(t *testing.T) {
