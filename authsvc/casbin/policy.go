@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -53,8 +54,14 @@ func readModel(path string) (model.Model, error) {
 	if r := m["r"]["r"]; r == nil || !slices.Equal(r.Tokens, request) {
 		return nil, fmt.Errorf("%s: request_definition must be r = account, type, name, service, ip, action, labels", path)
 	}
+	if asked.MatchString(m["m"]["m"].Value) {
+		return nil, fmt.Errorf("%s: eval of what is asked would let everybody write rules", path)
+	}
 	return m, nil
 }
+
+// asked is a matcher that takes what is asked for a matcher.
+var asked = regexp.MustCompile(`\beval\s*\(\s*r_`)
 
 // A policy is a file with the lines of one. Casbin's own adapters drop what
 // they cannot read; a line that is dropped may be a refusal.
@@ -105,13 +112,12 @@ func checkValues(m model.Model, kind string, values []string) error {
 	want := len(definition.Tokens)
 	if kind[:1] == "g" {
 		want = strings.Count(definition.Value, "_")
-		if len(values) < want {
-			return fmt.Errorf("%s needs %d values, and there are %d", kind, want, len(values))
-		}
-		return nil
 	}
 	if len(values) != want {
 		return fmt.Errorf("%s needs %d values, and there are %d", kind, want, len(values))
+	}
+	if i := slices.Index(definition.Tokens, kind+"_eft"); i >= 0 && values[i] != "allow" && values[i] != "deny" {
+		return fmt.Errorf("the effect is allow or deny, and not %q", values[i])
 	}
 	i := slices.Index(definition.Tokens, kind+"_labels")
 	if i < 0 || !strings.Contains(m["m"]["m"].Value, "labelMatch(") {

@@ -18,6 +18,8 @@ var newTests = []struct {
 		"model_path: DIR/model.conf: request_definition must be r = account, type, name, service, ip, action, labels"},
 	{"a function that does not exist", strings.Replace(goodModel, "keyMatch(", "keyMatsch(", 1), goodPolicy, "model_path: DIR/model.conf with DIR/policy.csv: "},
 	{"a variable that does not exist", strings.Replace(goodModel, "r.service ==", "r.servus ==", 1), "p, nobody, repository, none, none, 0.0.0.0/0, pull, {}\n", "model_path: DIR/model.conf with DIR/policy.csv: "},
+	{"a question that is a matcher", strings.Replace(goodModel, "r.type == p.type", "eval( r.account)", 1), goodPolicy, "model_path: DIR/model.conf: eval of what is asked would let everybody write rules"},
+	{"a policy that is a matcher", strings.Replace(goodModel, "r.type == p.type", "eval(p.type)", 1), "p, alice, r_type == 'repository', web/shop, registry, 10.0.0.0/8, pull, {}\n", ""},
 	{"huge model", goodModel + strings.Repeat("# more\n", mostModel/7), goodPolicy, "model_path: DIR/model.conf is longer than 64 KiB"},
 	{"huge policy", goodModel, strings.Repeat("# more\n", mostPolicy/6), "policy_path: DIR/policy.csv is longer than 4096 KiB"},
 	{"long policy", goodModel, strings.Repeat("g, a, b\n", mostLines+1), "policy_path: DIR/policy.csv has more than 10000 rules"},
@@ -29,11 +31,20 @@ var newTests = []struct {
 	{"no kind", goodModel, ", a\n", `policy_path: DIR/policy.csv, line 1: the model has no ""`},
 	{"too few values", goodModel, "p, a, b\n", "policy_path: DIR/policy.csv, line 1: p needs 7 values, and there are 2"},
 	{"too few roles", goodModel, "g, a\n", "policy_path: DIR/policy.csv, line 1: g needs 2 values, and there are 1"},
+	{"too many roles", goodModel, "g, a, b, c\n", "policy_path: DIR/policy.csv, line 1: g needs 2 values, and there are 3"},
+	{"a refusal that is misspelt", denyModel, "p, a, t, n, s, 1.2.3.4, pull, {}, Deny\n", `policy_path: DIR/policy.csv, line 1: the effect is allow or deny, and not "Deny"`},
+	{"a refusal", denyModel, "p, a, t, n, s, 1.2.3.4, pull, {}, deny\np, a, t, n, s, 1.2.3.4, pull, {}, allow\n", ""},
 	{"labels that are none", goodModel, "p, a, t, n, s, 1.2.3.4, pull, *\n",
 		`policy_path: DIR/policy.csv, line 1: the labels are no JSON such as {"group": ["web"]}; where they do not matter, they are {}`},
 	{"no labels at all", goodModel, `p, a, t, n, s, 1.2.3.4, pull, ""`, `the labels are no JSON`},
 	{"labels that nobody looks at", strings.Replace(goodModel, " && labelMatch(r.labels, p.labels)", "", 1), "p, a, t, n, s, 1.2.3.4, pull, *\n", ""},
 }
+
+// denyModel has lines that refuse.
+var denyModel = strings.NewReplacer(
+	"p = account, type, name, service, ip, action, labels", "p = account, type, name, service, ip, action, labels, eft",
+	"e = some(where (p.eft == allow))", "e = some(where (p.eft == allow)) && !some(where (p.eft == deny))",
+).Replace(goodModel)
 
 func TestNew(t *testing.T) {
 	for _, tt := range newTests {

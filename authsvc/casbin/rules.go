@@ -42,6 +42,7 @@ func New(cfg Config) (*Rules, error) {
 		return nil, wrong
 	}
 	e.AddFunction("labelMatch", labelMatch)
+	forgetful(e)
 	r := &Rules{enforcer: e, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	if err := r.try(); err != nil {
 		wrong.Under("model_path", fmt.Errorf("%s with %s: %w", cfg.ModelPath, cfg.PolicyPath, err))

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -132,11 +133,42 @@ func TestErrorsAreNoRefusals(t *testing.T) {
 	}
 }
 
+// TestNotAllIsKept of what was asked: anybody can make up names.
+func TestNotAllIsKept(t *testing.T) {
+	model := strings.NewReplacer("g = _, _", "g = _, _\ng2 = _, _\ng3 = _, _, _", "keyMatch(r.name, p.name)", "g2(r.name, p.name) && !g3(r.name, p.name, r.service)").Replace(goodModel)
+	var policy strings.Builder
+	policy.WriteString("g2, web/shop, group0\ng3, web/closed, group0, registry\ng2, web/closed, group0\n")
+	for i := range 20 {
+		fmt.Fprintf(&policy, "p, alice, repository, group%d, registry, 10.0.0.0/8, pull, {}\n", i)
+	}
+	r := rules(t, model, policy.String())
+	for name, want := range map[string]oci.Actions{"web/shop": oci.Pull, "web/closed": 0, "web/other": 0} {
+		if granted, _, err := r.Decide(t.Context(), ask(func(a *acl.Ask) { a.Want.Name = name })); granted != want || err != nil {
+			t.Errorf("%s: Decide() = %v, %v; want %v", name, granted, err, want)
+		}
+	}
+	before := heap()
+	for i := range 10_000 {
+		_, _, _ = r.Decide(t.Context(), ask(func(a *acl.Ask) {
+			a.Want.Name, a.Want.Actions = fmt.Sprint("made/up/", i, strings.Repeat("x", 200)), oci.Pull
+		}))
+	}
+	if grown := int64(heap()) - int64(before); grown > 40<<20 {
+		t.Errorf("10000 questions about made-up names have left %d KiB", grown>>10)
+	}
+	runtime.KeepAlive(r)
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
 // TestDenials: a policy of refusals refuses.
 func TestDenials(t *testing.T) {
-	model := strings.Replace(goodModel, "e = some(where (p.eft == allow))", "e = some(where (p.eft == allow)) && !some(where (p.eft == deny))", 1)
-	model = strings.Replace(model, "p = account, type, name, service, ip, action, labels", "p = account, type, name, service, ip, action, labels, eft", 1)
-	r := rules(t, model, `p, alice, repository, *, registry, 0.0.0.0/0, pull, {}, allow
+	r := rules(t, denyModel, `p, alice, repository, *, registry, 0.0.0.0/0, pull, {}, allow
 p, alice, repository, web/*, registry, 0.0.0.0/0, pull, {}, deny
 `)
 	for name, want := range map[string]oci.Actions{"other": oci.Pull, "web/shop": 0} {
