@@ -26,6 +26,7 @@ type People struct {
 	now    func() time.Time
 	log    *zap.Logger
 
+	ending chan struct{} // has one for each login that the provider is asked about
 	asking cache.Flights[string, login]
 	failed *cache.Cache[string, error] // of providers that were just asked in vain
 }
@@ -59,6 +60,7 @@ func NewPeople(p PeopleParts) *People {
 	return &People{
 		method: p.Method, before: p.Before, store: p.Store, book: p.Book, now: p.Now,
 		log:    p.Log.Named("browser").With(zap.String("method", p.Method.Name)),
+		ending: make(chan struct{}, mostAtOnce),
 		failed: cache.New[string, error](cache.Options{TTL: askAgain, Now: p.Now}),
 	}
 }

@@ -124,7 +124,7 @@ func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Value
 	if query.Has("error") {
 		return p.sayProviderError(w, r, m, query.Get("error"))
 	}
-	person, err := m.method.Provider.Exchange(r.Context(), idp.Return{Redirect: v.Redirect, Code: query.Get("code"), Nonce: v.Nonce, Verifier: v.Verifier})
+	person, err := m.exchange(r.Context(), idp.Return{Redirect: v.Redirect, Code: query.Get("code"), Nonce: v.Nonce, Verifier: v.Verifier})
 	if err != nil {
 		return p.sayNoLogin(w, r, m, err)
 	}

@@ -1,10 +1,12 @@
 package browser
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestAttacksOnALogin: in each case the victim's browser has begun a login or
@@ -131,6 +133,31 @@ func TestProviderDownOnThePages(t *testing.T) {
 	if w := b.comeBack("/github_auth", sent); w.Code != http.StatusServiceUnavailable || b.cookies[sessionCookie] != nil {
 		t.Errorf("end = %d\n%s", w.Code, w.Body)
 	}
+}
+
+// TestFloodOfLoginsIsHeldBack: codes that somebody makes up do not hold a
+// connection to the provider each. A login that comes to an end makes room.
+func TestFloodOfLoginsIsHeldBack(t *testing.T) {
+	r := newRig(t)
+	for range mostAtOnce + 1 {
+		b := r.browser()
+		if w := b.get("/github_auth?code=bad&state=" + b.start("/github_auth").Get("state")); w.Code != http.StatusForbidden {
+			t.Fatalf("a bad code = %d", w.Code)
+		}
+	}
+	for range mostAtOnce {
+		r.people.ending <- struct{}{}
+	}
+	b := r.browser()
+	sent := b.start("/github_auth")
+	soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	w := b.send(request(http.MethodGet, "/github_auth?code=good&state="+sent.Get("state"), nil).WithContext(soon))
+	if w.Code == http.StatusSeeOther || len(r.github.returns) != mostAtOnce+1 {
+		t.Errorf("one more = %d, and the provider is asked %d times", w.Code, len(r.github.returns))
+	}
+	<-r.people.ending
+	r.logIn()
 }
 
 // TestConsentIsAskedForWhenNeeded: a provider that gives a refresh token with
