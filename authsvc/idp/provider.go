@@ -93,7 +93,7 @@ func (p *provider) about(ctx context.Context) (document, error) {
 func (p *provider) authURL(ctx context.Context, s Start, more ...oauth2.AuthCodeOption) (string, error) {
 	d, err := p.about(ctx)
 	if err != nil {
-		return "", err
+		return "", p.client.discreet(err)
 	}
 	if p.offline && slices.Contains(d.Scopes, oidc.ScopeOfflineAccess) {
 		more = append(more, oauth2.SetAuthURLParam("scope", strings.Join(p.client.scopes, " ")+" "+oidc.ScopeOfflineAccess))
