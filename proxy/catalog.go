@@ -72,7 +72,11 @@ func (g *Gateway) list(w http.ResponseWriter, r *http.Request, x exchange) error
 	visible := func(ctx context.Context, names []string) ([]string, error) {
 		return g.lister.Visible(ctx, shown(r), x.grant, names)
 	}
-	page, err := listing.NewPage(r.Context(), names, after, pageSize(x.req), visible)
+	var page listing.Page
+	err = g.catalog.turns.do(r.Context(), func() (err error) {
+		page, err = listing.NewPage(r.Context(), names, after, pageSize(x.req), visible)
+		return err
+	})
 	if err != nil {
 		return g.challenge(r, x.req, err)
 	}
@@ -99,7 +103,10 @@ func pageSize(req oci.Request) int {
 
 // unlisted is the error of a catalog that cannot be had now.
 func unlisted(err error) error {
+	var known *oci.Error
 	switch {
+	case errors.As(err, &known):
+		return err
 	case errors.Is(err, listing.ErrSlow):
 		return oci.Errorf(oci.Unavailable, "the repositories are still being listed, ask again").Because(err).With("Retry-After", "10")
 	case errors.Is(err, context.Canceled):

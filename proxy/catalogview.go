@@ -21,24 +21,32 @@ type catalog struct {
 	table    *Table
 	seal     *listing.Seal
 	listings map[string]*listing.Listing // of the registries that the gate checks
+	hosts    map[string]bool             // that routes are for, as they have them
 	shelves  *cache.Cache[place, *shelf]
+	turns    turns
 }
 
-// mostShelves bounds what is kept for hosts, of which a wildcard lets any
-// number in. Each takes 16 bytes a name, and more if names are rewritten.
-const mostShelves = 16
+// mostShelves bounds what is kept for hosts. Each takes 16 bytes a name, and
+// more if names are rewritten.
+const (
+	mostShelves = 16
+	shelfLife   = 5 * time.Minute // each may hold on to a listing of its own
+)
 
 func newCatalog(t *Table, o Catalog) *catalog {
 	c := &catalog{
 		table:    t,
 		seal:     listing.NewSeal(o.Key),
 		listings: make(map[string]*listing.Listing),
-		shelves:  cache.New[place, *shelf](cache.Options{Size: mostShelves, TTL: time.Hour}),
+		hosts:    make(map[string]bool),
+		shelves:  cache.New[place, *shelf](cache.Options{Size: mostShelves, TTL: shelfLife}),
+		turns:    newTurns(),
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
 	for _, r := range t.routes {
+		c.hosts[r.host] = true
 		if c.listings[r.Registry] == nil && r.Pool.Checked() {
 			log := o.Log.With(zap.String("registry", r.Registry))
 			c.listings[r.Registry] = listing.New(source{r.Pool}, listing.Options{TTL: o.Config.TTL, Log: log})
@@ -64,9 +72,9 @@ func (c *catalog) close() {
 // names returns what a client that may see everything finds at a host. The
 // error is that of the first registry which cannot be listed: a listing that
 // lacks some of them would be taken for all there is.
-func (c *catalog) names(ctx context.Context, host string, req oci.Request) ([]string, error) {
+func (c *catalog) names(ctx context.Context, host string, req oci.Request) (all []string, err error) {
 	at := place{hostname(host), namespace(host, req)}
-	s, err := c.shelves.Do(ctx, at, func(context.Context) (*shelf, error) {
+	s, err := c.shelves.Do(ctx, place{c.class(at.host), at.namespace}, func(context.Context) (*shelf, error) {
 		return &shelf{place: at, table: c.table, ways: c.table.waysTo(at)}, nil
 	})
 	if err != nil {
@@ -81,7 +89,23 @@ func (c *catalog) names(ctx context.Context, host string, req oci.Request) ([]st
 	if len(s.ways) == 1 && s.ways[0].straight {
 		return of[0].Names, nil
 	}
-	return s.names(of), nil
+	err = c.turns.do(ctx, func() error {
+		all = s.names(of)
+		return nil
+	})
+	return all, err
+}
+
+// class stands for all hosts that the same routes are for as for host. A
+// wildcard lets any number of them in, and one shelf does for all.
+func (c *catalog) class(host string) string {
+	if c.hosts[host] {
+		return host
+	}
+	if wild := "*." + parent(host); c.hosts[wild] {
+		return wild
+	}
+	return ""
 }
 
 // A shelf has what can be pulled at one place.
