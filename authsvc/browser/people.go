@@ -171,7 +171,10 @@ func (p *People) enterOnce(ctx context.Context, person idp.Person) error {
 		old.Refresh = ""
 	}
 	now := p.now().Unix()
-	next := login{Subject: person.Subject, Refresh: person.Refresh.Reveal(), Labels: person.Labels, Since: now, Asked: now, rev: old.rev}
+	next := login{
+		Issuer: p.method.Provider.Terms().Issuer, Subject: person.Subject, Refresh: person.Refresh.Reveal(),
+		Labels: person.Labels, Since: now, Asked: now, rev: old.rev,
+	}
 	if next.Refresh == "" {
 		next.Refresh = old.Refresh // some give one at the first login only
 	}

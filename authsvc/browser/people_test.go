@@ -294,6 +294,37 @@ func TestForgottenLoginLeavesNoTokens(t *testing.T) {
 	}
 }
 
+// TestAnotherProviderInItsPlace: the section of the configuration names another
+// server now, where other people have the same names and numbers.
+func TestAnotherProviderInItsPlace(t *testing.T) {
+	for _, refresh := range []authn.Secret{"", "refresh-1"} {
+		r := newRig(t)
+		p := alice()
+		p.Refresh = refresh
+		r.github.issuer = "https://one.test"
+		r.enters(p)
+		r.github.issuer = "https://two.test"
+		r.finds("", authn.ErrUnknownUser)
+		r.clock.pass(2 * time.Hour)
+		r.finds("", authn.ErrUnknownUser)
+		r.asked(0) // what the one has given is not shown to the other
+		if _, err := r.people.Authenticate(t.Context(), authn.Credentials{Account: "alice", Password: "p"}); errors.Is(err, authn.ErrWrongPassword) {
+			t.Error("the name is kept from others")
+		}
+		r.github.issuer = "https://one.test" // it was a slip of the hand
+		r.finds("web", nil)
+		r.github.issuer = "https://two.test"
+		p.Refresh = ""
+		if err := r.people.enter(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		l, err := r.people.read(t.Context(), "alice")
+		if err != nil || l.Refresh != "" || l.Issuer != "https://two.test" || r.tokens() != 0 {
+			t.Errorf("login at the other = %+v, %v, with %d tokens", l, err, r.tokens())
+		}
+	}
+}
+
 func TestLoginAgain(t *testing.T) {
 	r := newRig(t)
 	r.enters(alice())

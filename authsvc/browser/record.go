@@ -15,6 +15,7 @@ import (
 // A login is what stands in the state about somebody who has logged in. The
 // area is sealed: Refresh is as good as a password at the provider.
 type login struct {
+	Issuer  string       `json:"issuer"`  // the provider
 	Subject string       `json:"subject"` // the provider's name of the person
 	Refresh string       `json:"refresh,omitempty"`
 	Labels  authn.Labels `json:"labels,omitempty"`
@@ -32,7 +33,12 @@ func (p *People) key(account string) string {
 	return sealedArea + url.PathEscape(p.method.Name) + "/" + url.PathEscape(account)
 }
 
-// read returns the login of an account, or authn.ErrUnknownUser.
+// errElsewhere: another provider has the name of the method now. Its people are
+// others, and what the one before gave is not shown to it.
+var errElsewhere = fmt.Errorf("%w: the login was at another provider", authn.ErrUnknownUser)
+
+// read returns the login of an account, or authn.ErrUnknownUser, and then what
+// may be written over.
 func (p *People) read(ctx context.Context, account string) (l login, err error) {
 	val, err := p.store.Get(ctx, p.key(account))
 	switch {
@@ -45,6 +51,9 @@ func (p *People) read(ctx context.Context, account string) (l login, err error) 
 		return l, fmt.Errorf("%s in state: %w", p.key(account), err)
 	}
 	l.rev = val.Rev
+	if l.Issuer != p.method.Provider.Terms().Issuer {
+		return login{rev: val.Rev}, errElsewhere
+	}
 	return l, nil
 }
 

@@ -24,7 +24,7 @@ const (
 	askTime = time.Minute
 )
 
-var errElsewhere = errors.New("another gate asks the provider at this moment")
+var errAsking = errors.New("another gate asks the provider at this moment")
 
 // current returns the login of an account as the provider sees it: after
 // asking it if that is due. authn.ErrUnknownUser says that it has ended.
@@ -69,7 +69,7 @@ func (p *People) ask(ctx context.Context, account string) (login, error) {
 	lease, err := p.store.Acquire(ctx, p.key(account), askTime)
 	switch {
 	case errors.Is(err, state.ErrHeld):
-		return login{}, errElsewhere
+		return login{}, errAsking
 	case err != nil:
 		return login{}, err
 	}

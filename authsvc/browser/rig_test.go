@@ -28,6 +28,7 @@ import (
 type fake struct {
 	mu       sync.Mutex // guards what follows
 	title    string
+	issuer   string // is said by Terms, as is consent
 	consent  bool   // is said by Terms
 	redirect string // is sent in the place of what was asked for
 	down     error  // of everything
@@ -75,7 +76,7 @@ func (f *fake) Renew(_ context.Context, account string, refresh authn.Secret) (i
 }
 
 func (f *fake) Terms() idp.Terms {
-	return idp.Terms{RevalidateAfter: time.Hour, MaxAge: 30 * 24 * time.Hour, Title: f.title, Consent: f.consent}
+	return idp.Terms{RevalidateAfter: time.Hour, MaxAge: 30 * 24 * time.Hour, Title: f.title, Issuer: f.issuer, Consent: f.consent}
 }
 
 // set changes f while requests may run.

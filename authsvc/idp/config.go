@@ -47,8 +47,8 @@ func (c Client) withDefaults() Client {
 	return c
 }
 
-func (c Client) terms(title string) Terms {
-	return Terms{RevalidateAfter: c.RevalidateAfter, MaxAge: c.MaxAge, Title: title}
+func (c Client) terms(title, issuer string) Terms {
+	return Terms{RevalidateAfter: c.RevalidateAfter, MaxAge: c.MaxAge, Title: title, Issuer: issuer}
 }
 
 // steps is how many answers a step of a login may take the whole time for.

@@ -85,6 +85,26 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// TestIssuers: no two servers are the same one, and each is always the same.
+func TestIssuers(t *testing.T) {
+	github, err := NewGitHub(GitHubConfig{GitHubWebURI: "https://github.acme.test/"})
+	must(t, github, err)
+	gitlab, err := NewGitLab(GitLabConfig{})
+	must(t, gitlab, err)
+	google, err := NewGoogle(GoogleConfig{})
+	must(t, google, err)
+	oidc, err := NewOIDC(OIDCConfig{Issuer: "https://login.acme.test/realms/a"})
+	must(t, oidc, err)
+	for want, p := range map[string]anyProvider{
+		"https://github.acme.test": github, "https://gitlab.com": gitlab, "https://accounts.google.com": google,
+		"https://login.acme.test/realms/a": oidc,
+	} {
+		if got := p.Terms().Issuer; got != want {
+			t.Errorf("Terms() of %T have the issuer %q, want %q", p, got, want)
+		}
+	}
+}
+
 func TestTitleIsTheIssuersHost(t *testing.T) {
 	p, err := NewOIDC(OIDCConfig{Client: gate(), Issuer: "https://login.example.com/realms/staff"})
 	if got := must(t, p, err).Terms(); got.Title != "login.example.com" || got.RevalidateAfter != time.Hour || got.MaxAge != 720*time.Hour {

@@ -134,7 +134,9 @@ func confidential(t *testing.T, err error) {
 // and anybody can have it asked.
 func TestLongIssuerIsNotLogged(t *testing.T) {
 	o := newOpenID(t)
-	o.broken("/.well-known", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, object{"issuer": strings.Repeat("x", maxBody/2)}) })
+	o.broken("/.well-known", func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, object{"issuer": strings.Repeat("x", maxBody/2)})
+	})
 	_, err := o.provider(t, nil).AuthURL(t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier})
 	if err == nil || len(err.Error()) > maxMessage+len("…") {
 		t.Errorf("AuthURL() = an error of %d bytes", len(err.Error()))

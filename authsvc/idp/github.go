@@ -48,7 +48,7 @@ func NewGitHub(cfg GitHubConfig) (*GitHub, error) {
 }
 
 // Terms say how long its word counts.
-func (p *GitHub) Terms() Terms { return p.cfg.terms(githubTitle) }
+func (p *GitHub) Terms() Terms { return p.cfg.terms(githubTitle, p.cfg.GitHubWebURI) }
 
 // Close ends idle connections.
 func (p *GitHub) Close() { p.client.http.CloseIdleConnections() }

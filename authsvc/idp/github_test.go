@@ -83,7 +83,7 @@ func TestGitHub(t *testing.T) {
 	if who := g.in(g.provider(t, "teams")); shown(who) != "alice (4711) teams=engineering*,shop*,web*" {
 		t.Errorf("with label_patterns: %s", shown(who))
 	}
-	if got := g.provider(t).Terms(); got != (Terms{RevalidateAfter: defaultRevalidateAfter, MaxAge: defaultMaxAge, Title: "GitHub"}) {
+	if got := g.provider(t).Terms(); got != (Terms{RevalidateAfter: defaultRevalidateAfter, MaxAge: defaultMaxAge, Title: "GitHub", Issuer: g.url}) {
 		t.Errorf("Terms() = %v", got)
 	}
 }

@@ -44,7 +44,7 @@ func NewGitLab(cfg GitLabConfig) (*GitLab, error) {
 }
 
 // Terms say how long its word counts.
-func (p *GitLab) Terms() Terms { return p.cfg.terms(gitlabTitle) }
+func (p *GitLab) Terms() Terms { return p.cfg.terms(gitlabTitle, p.cfg.GitLabWebURI) }
 
 // Close ends idle connections.
 func (p *GitLab) Close() { p.client.http.CloseIdleConnections() }

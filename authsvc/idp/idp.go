@@ -46,6 +46,7 @@ type Terms struct {
 	RevalidateAfter time.Duration // Renew is due so long after the last answer
 	MaxAge          time.Duration // a login without a Refresh ends so long after it
 	Title           string        // for people, such as GitHub
+	Issuer          string        // the provider's URL: a Subject means nothing elsewhere, and a Refresh is nobody else's to see
 	Consent         bool          // there is a Refresh only when the person was asked to agree
 }
 

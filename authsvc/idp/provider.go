@@ -30,7 +30,7 @@ type provider struct {
 }
 
 func newProvider(issuer string, c client, cfg Client) *provider {
-	p := &provider{client: c, terms: cfg.terms(c.title), bound: cfg.bound()}
+	p := &provider{client: c, terms: cfg.terms(c.title, issuer), bound: cfg.bound()}
 	now := time.Now
 	p.document.now, p.keys.set.now = now, now
 	p.document.load = func(ctx context.Context) (document, error) { return discover(ctx, c.http, issuer) }
