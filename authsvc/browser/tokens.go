@@ -115,7 +115,7 @@ func (p *Pages) makeToken(w http.ResponseWriter, r *http.Request, s session) err
 	text, made, err := p.create(r.Context(), s, r.PostForm.Get("name"), r.PostForm.Get("life"))
 	var wrong fault
 	switch {
-	case errors.Is(err, authn.ErrUnknownUser):
+	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, errNoSession):
 		return p.toLogin(w, r)
 	case errors.Is(err, secret.ErrTooMany):
 		return p.list(w, r, s, screen{Status: http.StatusConflict, Fault: "You have " + strconv.Itoa(secret.Most) + " tokens, and cannot have more. Revoke one first."})
@@ -146,6 +146,9 @@ func (p *Pages) create(ctx context.Context, s session, name, life string) (authn
 		t.Expires = p.now().Add(lasts)
 	}
 	if _, err := s.people.Find(ctx, s.Account); err != nil {
+		return "", t, err
+	}
+	if err := s.check(ctx); err != nil { // it may have taken the provider long to answer
 		return "", t, err
 	}
 	return p.book.Create(ctx, t)
