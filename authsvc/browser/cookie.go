@@ -84,13 +84,15 @@ func (s sealer) give(w http.ResponseWriter, name string, v any, life time.Durati
 	return nil
 }
 
-// take reads what the browser has under name.
+// take reads what the browser has under name. A browser that knows the prefix
+// has one; with two, one was put there by somebody else, such as a page of
+// another name below the same domain, and nobody knows which.
 func (s sealer) take(r *http.Request, name string, v any) error {
-	c, err := r.Cookie(name)
-	if err != nil {
-		return err
+	found := r.CookiesNamed(name)
+	if len(found) != 1 {
+		return errCookie
 	}
-	return s.open(name, c.Value, v)
+	return s.open(name, found[0].Value, v)
 }
 
 // forget has the browser throw the cookie away.

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/regate/regate/authsvc/idp"
 )
 
 func TestCookiesCannotBeMade(t *testing.T) {
@@ -37,6 +39,25 @@ func TestCookiesCannotBeMade(t *testing.T) {
 	b.cookies[sessionCookie] = &http.Cookie{Name: sessionCookie, Value: good}
 	if w := b.get("/tokens"); w.Code != http.StatusOK {
 		t.Errorf("the right cookie = %d", w.Code)
+	}
+}
+
+// TestTossedCookie: a session of mallory's is put beside alice's own, as a page
+// at evil.registry.test could with a browser that does not know the prefix.
+func TestTossedCookie(t *testing.T) {
+	r := newRig(t)
+	b := r.logIn()
+	r.github.person = idp.Person{Account: "mallory", Subject: "id-9", Refresh: "r"}
+	tossed := *r.logIn().cookies[sessionCookie]
+	for _, order := range [][]*http.Cookie{{&tossed, b.cookies[sessionCookie]}, {b.cookies[sessionCookie], &tossed}} {
+		other := r.browser()
+		req := request(http.MethodGet, "/tokens", nil)
+		for _, c := range order {
+			req.AddCookie(c)
+		}
+		if w := other.send(req); w.Code != http.StatusSeeOther {
+			t.Errorf("with two sessions = %d\n%s", w.Code, w.Body)
+		}
 	}
 }
 
