@@ -47,12 +47,12 @@ func ParseJSON(data []byte) (Rule, error) {
 
 func parseMatch(data []byte) (*Match, error) {
 	var said struct {
-		Account *string            `json:"account"`
-		Type    *string            `json:"type"`
-		Name    *string            `json:"name"`
-		Service *string            `json:"service"`
-		IP      *string            `json:"ip"`
-		Labels  map[string]*string `json:"labels"`
+		Account *string         `json:"account"`
+		Type    *string         `json:"type"`
+		Name    *string         `json:"name"`
+		Service *string         `json:"service"`
+		IP      *string         `json:"ip"`
+		Labels  json.RawMessage `json:"labels"`
 	}
 	if err := strict(data, &said); err != nil {
 		return nil, fmt.Errorf("match: %w", err)
@@ -61,16 +61,33 @@ func parseMatch(data []byte) (*Match, error) {
 		return nil, err
 	}
 	m := &Match{Account: said.Account, Type: said.Type, Name: said.Name, Service: said.Service, IP: said.IP}
-	for label, p := range said.Labels {
+	if said.Labels == nil {
+		return m, nil
+	}
+	var err error
+	m.Labels, err = parseLabels(said.Labels)
+	return m, err
+}
+
+// parseLabels returns nil if there are none.
+func parseLabels(data []byte) (labels map[string]string, err error) {
+	if err := keysOnce(data, exactly); err != nil {
+		return nil, fmt.Errorf("match.labels: %w", err)
+	}
+	var said map[string]*string
+	if err := json.Unmarshal(data, &said); err != nil {
+		return nil, fmt.Errorf("match.labels: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	for label, p := range said {
 		if p == nil {
 			return nil, fmt.Errorf("match.labels.%s is null", label)
 		}
-		if m.Labels == nil {
-			m.Labels = make(map[string]string, len(said.Labels))
+		if labels == nil {
+			labels = make(map[string]string, len(said))
 		}
-		m.Labels[label] = *p
+		labels[label] = *p
 	}
-	return m, nil
+	return labels, nil
 }
 
 // noNull refuses a match, or a condition of it, that is null.
@@ -93,7 +110,7 @@ func noNull(data []byte) error {
 // strict reads one JSON object into v. Keys that v does not have, or that are
 // there twice, are errors.
 func strict(data []byte, v any) error {
-	if err := keysOnce(data); err != nil {
+	if err := keysOnce(data, folded); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -104,10 +121,16 @@ func strict(data []byte, v any) error {
 	return nil
 }
 
+// folded is for keys of a struct, of which the decoder takes ſervice for one too.
+func folded(key string) string { return strings.ToLower(strings.ToUpper(key)) }
+
+// exactly is for labels, whose names are what they are.
+func exactly(key string) string { return key }
+
 // keysOnce checks the keys of the object that data is, but not those of objects
-// in it. Go's decoder takes the last of equal ones, and Match for match, as
-// docker_auth itself writes it.
-func keysOnce(data []byte) error {
+// in it. Go's decoder takes the last of equal ones and, in a struct, Match for
+// match, as docker_auth itself writes it: same makes them one.
+func keysOnce(data []byte, same func(key string) string) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return errors.New("no JSON object")
@@ -119,7 +142,7 @@ func keysOnce(data []byte) error {
 			return errors.New("malformed JSON")
 		}
 		key, _ := t.(string)
-		if key = strings.ToLower(key); seen[key] {
+		if key = same(key); seen[key] {
 			return fmt.Errorf("the key %q is there twice", key)
 		}
 		seen[key] = true

@@ -94,36 +94,59 @@ func texts(v bson.RawValue) ([]string, error) {
 	return all, nil
 }
 
-// A numbered rule is one document of acl_mongo.
-type numbered struct {
-	seq  int64
-	rule acl.Rule
-}
-
 // readRule understands what docker_auth reads. What it ignores in a match would
 // be a condition that is missing, and is a mistake.
-func readRule(doc bson.Raw) (n numbered, err error) {
+func readRule(doc bson.Raw) (n acl.Numbered, err error) {
 	fields, err := fieldsOf(doc)
 	if err != nil {
 		return n, err
 	}
-	if n.seq, err = readSeq(fields["seq"]); err != nil {
+	if n.Seq, err = readSeq(fields["seq"]); err != nil {
 		return n, err
 	}
-	var said bson.D
+	said := bson.D{}
 	for _, key := range []string{"match", "actions", "comment"} {
 		if v, ok := fields[key]; ok {
+			if err := isPlain(v, ruleLevels); err != nil {
+				return n, fmt.Errorf("the rule with seq %d: %s %w", n.Seq, key, err)
+			}
 			said = append(said, bson.E{Key: key, Value: v})
 		}
 	}
 	text, err := bson.MarshalExtJSON(said, false, false)
 	if err == nil {
-		n.rule, err = acl.ParseJSON(text)
+		n.Rule, err = acl.ParseJSON(text)
 	}
 	if err != nil {
-		return n, fmt.Errorf("the rule with seq %d: %w", n.seq, err)
+		return n, fmt.Errorf("the rule with seq %d: %w", n.Seq, err)
 	}
 	return n, nil
+}
+
+// ruleLevels is how deep a rule goes: match, labels, and a text.
+const ruleLevels = 3
+
+// isPlain refuses what no rule is made of, before the driver goes through all of
+// it: a stack has no room for the levels that a server can make up.
+func isPlain(v bson.RawValue, levels int) error {
+	switch {
+	case v.Type == bson.TypeString, v.Type == bson.TypeNull:
+		return nil
+	case v.Type != bson.TypeEmbeddedDocument && v.Type != bson.TypeArray:
+		return fmt.Errorf("has a value that is no text, but of the type %s", v.Type)
+	case levels == 1:
+		return errors.New("goes too deep")
+	}
+	values, err := bson.Raw(v.Value).Values()
+	if err != nil {
+		return errors.New("is broken")
+	}
+	for _, inner := range values {
+		if err := isPlain(inner, levels-1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readSeq takes the numbers of the shell as well, which are all floating.

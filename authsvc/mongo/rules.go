@@ -1,10 +1,8 @@
 package mongo
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -39,9 +37,10 @@ func NewRules(cfg RulesConfig, log *zap.Logger) (*Rules, error) {
 const mostBytes = 2 * acl.MaxBytes
 
 // read is the acl.Source. One document that is wrong is enough for an error: it
-// may be a refusal. So are two with the same seq, which have no order.
+// may be a refusal. The server is not asked to sort: going through an index of
+// seq, it would miss a rule that is moved meanwhile.
 func (r *Rules) read(ctx context.Context) (acl.Config, error) {
-	wanted := options.Find().SetLimit(acl.MaxRules + 1).SetSort(bson.D{{Key: "seq", Value: 1}}).
+	wanted := options.Find().SetLimit(acl.MaxRules + 1).
 		SetProjection(bson.D{{Key: "seq", Value: 1}, {Key: "match", Value: 1}, {Key: "actions", Value: 1}, {Key: "comment", Value: 1}})
 	docs, err := r.find(ctx, bson.D{}, wanted, mostBytes)
 	if err == nil {
@@ -53,23 +52,13 @@ func (r *Rules) read(ctx context.Context) (acl.Config, error) {
 	return nil, fmt.Errorf("acl_mongo %s: %w", strings.Join(r.dial.Addrs, ", "), err)
 }
 
-// readRules puts them in order itself: the server's sort knows more kinds of
-// numbers, and texts.
 func readRules(docs []bson.Raw) (acl.Config, error) {
-	all := make([]numbered, len(docs))
+	all := make([]acl.Numbered, len(docs))
 	for i, doc := range docs {
 		var err error
 		if all[i], err = readRule(doc); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(all, func(a, b numbered) int { return cmp.Compare(a.seq, b.seq) })
-	rules := make(acl.Config, len(all))
-	for i, n := range all {
-		if i > 0 && all[i-1].seq == n.seq {
-			return nil, fmt.Errorf("two rules have seq %d, which does not say which of them comes first", n.seq)
-		}
-		rules[i] = n.rule
-	}
-	return rules, nil
+	return acl.InOrder(all)
 }

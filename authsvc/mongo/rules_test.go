@@ -36,7 +36,7 @@ var readTests = []struct {
 	{"a fraction", []any{rule(1.5, "a")}, "seq is not a whole number"},
 	{"no number", []any{rule(math.NaN(), "a")}, "seq is not a whole number"},
 	{"a huge number", []any{rule(1e300, "a")}, "seq is not a whole number"},
-	{"twice", []any{rule(1, "a"), rule(1.0, "b")}, "two rules have seq 1"},
+	{"twice", []any{rule(1, "a"), rule(1.0, "b")}, "there are two rules with seq 1"},
 	{"a condition that does not exist", []any{bson.M{"seq": 7, "match": bson.M{"team": "x"}, "actions": bson.A{"*"}}}, `the rule with seq 7: match: unknown field "team"`},
 	{"null for a condition", []any{bson.M{"seq": 7, "match": bson.M{"name": nil}, "actions": bson.A{"*"}}}, "match.name is null"},
 	{"a condition of another kind", []any{bson.M{"seq": 7, "match": bson.M{"name": bson.Regex{Pattern: ".*"}}, "actions": bson.A{"*"}}}, "the rule with seq 7: "},
@@ -102,7 +102,7 @@ func TestDecide(t *testing.T) {
 		t.Error("the rules that were read first do not decide")
 	}
 	q := s.questions()[0]
-	if q.Lookup("find").StringValue() != "acl" || q.Lookup("limit").AsInt64() != acl.MaxRules+1 || len(q.Lookup("filter").Document()) != 5 {
+	if q.Lookup("find").StringValue() != "acl" || q.Lookup("limit").AsInt64() != acl.MaxRules+1 || len(q.Lookup("filter").Document()) != 5 || q.Lookup("sort").Type != 0 {
 		t.Errorf("asked %v", q)
 	}
 	s.holds(t, rule(1, "*", "pull"))
@@ -150,11 +150,11 @@ func FuzzDocuments(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := acl.Compile(acl.Config{n.rule}); err != nil {
+		if _, err := acl.Compile(acl.Config{n.Rule}); err != nil {
 			return
 		}
 		conditions, err := bson.Raw(doc).Lookup("match").Document().Elements()
-		if err == nil && len(conditions) > 0 && n.rule.Match.String() == "{}" && bson.Raw(doc).Lookup("match", "labels").Type == 0 {
+		if err == nil && len(conditions) > 0 && n.Rule.Match.String() == "{}" && bson.Raw(doc).Lookup("match", "labels").Type == 0 {
 			t.Errorf("a rule with conditions matches everything: %v", bson.Raw(doc))
 		}
 	})

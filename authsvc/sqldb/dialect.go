@@ -37,5 +37,5 @@ func trusting(roots *x509.CertPool, host string) *tls.Config {
 // be rows of other names too (see mostRows).
 const (
 	selectUser = "SELECT username, password_hash, labels FROM xorm_user WHERE username = %s ORDER BY id DESC LIMIT %d"
-	selectACL  = "SELECT seq, acl_entry FROM xorm_acl_entry ORDER BY seq"
+	selectACL  = "SELECT seq, acl_entry FROM xorm_acl_entry LIMIT %d"
 )

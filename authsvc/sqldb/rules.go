@@ -35,21 +35,23 @@ type rules struct {
 
 // read is an acl.Source.
 func (r rules) read(ctx context.Context) (acl.Config, error) {
-	l := list{rules: acl.Config{}}
+	var l list
 	err := r.database.ask(ctx, r.timeout, func(ctx context.Context) error {
-		return r.database.each(ctx, l.add, selectACL)
+		return r.database.each(ctx, l.add, fmt.Sprintf(selectACL, acl.MaxRules+1))
 	})
-	if err != nil {
-		return nil, fmt.Errorf("xorm_acl_entry: %w", err)
+	if err == nil {
+		var rules acl.Config
+		if rules, err = acl.InOrder(l.rules); err == nil {
+			return rules, nil
+		}
 	}
-	return l.rules, nil
+	return nil, fmt.Errorf("xorm_acl_entry: %w", err)
 }
 
 // A list is the rules so far.
 type list struct {
-	rules acl.Config
+	rules []acl.Numbered
 	bytes int
-	last  int64 // seq
 }
 
 // add reads one more.
@@ -62,15 +64,11 @@ func (l *list) add(rows *sql.Rows) (more bool, err error) {
 	return true, l.take(seq, entry)
 }
 
-// take refuses two with the same seq: nobody could say which one comes first,
-// and a database may say now this, now that.
 func (l *list) take(seq sql.NullInt64, entry []byte) error {
 	l.bytes += len(entry)
 	switch {
 	case !seq.Valid:
 		return errors.New("a rule has no seq, so its place is not known")
-	case len(l.rules) > 0 && seq.Int64 == l.last:
-		return fmt.Errorf("there are two rules with seq %d, so it is not known which comes first: give each its own", l.last)
 	case l.bytes > acl.MaxBytes:
 		return fmt.Errorf("the rules are longer than %d MiB", acl.MaxBytes>>20)
 	case len(l.rules) == acl.MaxRules:
@@ -80,7 +78,6 @@ func (l *list) take(seq sql.NullInt64, entry []byte) error {
 	if err != nil {
 		return fmt.Errorf("the rule with seq %d: %w", seq.Int64, err)
 	}
-	l.last = seq.Int64
-	l.rules = append(l.rules, rule)
+	l.rules = append(l.rules, acl.Numbered{Seq: seq.Int64, Rule: rule})
 	return nil
 }

@@ -44,6 +44,24 @@ func TestRulesAreInOrder(t *testing.T) {
 	}
 }
 
+// TestPlacesAreNumbers, also where the column is one of texts, which a database
+// sorts as texts.
+func TestPlacesAreNumbers(t *testing.T) {
+	r, db := newRules(t)
+	change(t, db, "DROP TABLE xorm_acl_entry; CREATE TABLE xorm_acl_entry (acl_entry TEXT, seq TEXT)")
+	for _, seq := range []string{"10", "9", "100"} {
+		addRule(t, db, seq, `{"match":{},"actions":["pull"],"comment":"`+seq+`"}`)
+	}
+	got, err := r.read(t.Context())
+	if err != nil || got[0].Comment+got[1].Comment+got[2].Comment != "910100" {
+		t.Errorf("read() = %v, %v", got, err)
+	}
+	addRule(t, db, "09", `{"match":{},"actions":[]}`)
+	if _, err := r.read(t.Context()); err == nil || !strings.Contains(err.Error(), "two rules with seq 9") {
+		t.Errorf("read() with 9 twice = %v", err)
+	}
+}
+
 func TestNoRules(t *testing.T) {
 	r, _ := newRules(t)
 	if got, err := r.read(t.Context()); got == nil || len(got) != 0 || err != nil {
@@ -90,7 +108,7 @@ func TestTooManyRules(t *testing.T) {
 		{1, acl.MaxBytes - len(entry), ""},
 		{1, acl.MaxBytes - len(entry) + 1, "the rules are longer than 32 MiB"},
 	} {
-		l := list{rules: make(acl.Config, tt.rules), bytes: tt.bytes}
+		l := list{rules: make([]acl.Numbered, tt.rules), bytes: tt.bytes}
 		if got := message(l.take(sql.NullInt64{Int64: 1, Valid: true}, []byte(entry))); got != tt.want {
 			t.Errorf("after %d rules of %d bytes: %q, want %q", tt.rules, tt.bytes, got, tt.want)
 		}

@@ -254,6 +254,10 @@ var labelTests = []struct {
 	{`{"a": []}`, authn.Labels{}, true},
 	{`{"a": null}`, authn.Labels{}, true}, // as xorm writes a list that is nil
 	{`{"a": ["x*"]}`, authn.Labels{"a": {{Value: "x*", Pattern: true}}}, true},
+	{`{"a": ["x"], "A": ["y"]}`, authn.Labels{"a": {{Value: "x", Pattern: true}}, "A": {{Value: "y", Pattern: true}}}, true},
+	{`{"a": ["x"], "a": ["y"]}`, nil, false},
+	{`{"a": ["` + strings.Repeat("x", mostLabels) + `"]}`, nil, false},
+	{strings.Repeat(`{"a":`, 100_000), nil, false},
 	{`{"a": [null]}`, nil, false},
 	{`{"a": "x"}`, nil, false},
 	{`{"a": [1]}`, nil, false},
@@ -267,7 +271,7 @@ func TestReadLabels(t *testing.T) {
 	for _, tt := range labelTests {
 		got, err := readLabels([]byte(tt.data))
 		if (err == nil) != tt.ok || !reflect.DeepEqual(got, tt.want) {
-			t.Errorf("readLabels(%s) = %v, %v; want %v", tt.data, got, err, tt.want)
+			t.Errorf("readLabels(%.100s) = %v, %v; want %v", tt.data, got, err, tt.want)
 		}
 	}
 }
