@@ -38,6 +38,7 @@ type Metrics struct {
 	reloads
 	connections
 	upstreams
+	remotes
 }
 
 // New returns Metrics in a registry of their own.
@@ -50,6 +51,7 @@ func New(b Build) *Metrics {
 		reloads:     newReloads(),
 		connections: newConnections(),
 		upstreams:   newUpstreams(),
+		remotes:     newRemotes(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -61,6 +63,7 @@ func New(b Build) *Metrics {
 		m.reloads.total, m.reloads.ok, m.reloads.last,
 		m.connections.refused,
 		m.upstreams.retried, m.upstreams.resumed,
+		m.remotes.denied, m.remotes.redirects,
 	)
 	return m
 }

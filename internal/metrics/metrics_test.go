@@ -29,6 +29,9 @@ func used() *Metrics {
 	m.UpstreamRetry("main", "connect")
 	m.UpstreamRetry("main", "connect")
 	m.UpstreamResume("main")
+	m.MirrorRefused("hub", "rate_limited")
+	m.RedirectFollowed("hub", "ok")
+	m.ShowLeft(func() []Left { return []Left{{"hub", "registry-1.docker.io", 76}} })
 	m.Request("get_blob", 206, 3*time.Second)
 	m.Request("get_blob", 200, time.Second)
 	m.Request("", 421, time.Millisecond)
@@ -87,6 +90,9 @@ func TestMetrics(t *testing.T) {
 		`regate_requests_refused_total{limit="gate",reason="per_network"} 1`,
 		`regate_upstream_retries_total{reason="connect",registry="main"} 2`,
 		`regate_upstream_resumes_total{registry="main"} 1`,
+		`regate_mirror_refused_total{reason="rate_limited",registry="hub"} 1`,
+		`regate_mirror_ratelimit_remaining{endpoint="registry-1.docker.io",registry="hub"} 76`,
+		`regate_redirects_followed_total{outcome="ok",registry="hub"} 1`,
 		`regate_build_info{goversion="go1.`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,

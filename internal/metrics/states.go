@@ -46,6 +46,27 @@ func (m *Metrics) ShowUpstreams(now func() []Upstream) {
 	})
 }
 
+// A Left is how many requests a server of somebody else's registry lets the gate
+// have before it refuses some.
+type Left struct {
+	Registry string // its name in the configuration
+	Endpoint string // host:port
+	Requests int64
+}
+
+// ShowLeft asks now at each scrape. Each pair of registry and endpoint must
+// occur at most once.
+func (m *Metrics) ShowLeft(now func() []Left) {
+	m.register(states{
+		desc: desc("mirror_ratelimit_remaining", "Requests that a registry of somebody else has last said to have left for the gate.", "registry", "endpoint"),
+		list: func(emit emitter) {
+			for _, l := range now() {
+				emit(float64(l.Requests), l.Registry, l.Endpoint)
+			}
+		},
+	})
+}
+
 // ShowCertificates asks now at each scrape. A host without a certificate has
 // no time at which it ends. The reasons are those that there can be: all are
 // shown at all times, so that an alert sees them come and go.

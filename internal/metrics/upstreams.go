@@ -8,6 +8,38 @@ type upstreams struct {
 	resumed *prometheus.CounterVec
 }
 
+// remotes are what registries of somebody else, and the storage of registries,
+// have let the gate have.
+type remotes struct {
+	denied    *prometheus.CounterVec
+	redirects *prometheus.CounterVec
+}
+
+func newRemotes() remotes {
+	return remotes{
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace,
+			Name:      "mirror_refused_total",
+			Help:      "Requests that a registry of somebody else has given no answer to that clients could have.",
+		}, []string{"registry", "reason"}),
+		redirects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace,
+			Name:      "redirects_followed_total",
+			Help:      "Redirects of a registry that the gate has followed for a client, by what became of it.",
+		}, []string{"registry", "outcome"}),
+	}
+}
+
+// MirrorRefused counts a request to a registry of somebody else.
+func (r *remotes) MirrorRefused(registry, reason string) {
+	r.denied.WithLabelValues(registry, reason).Inc()
+}
+
+// RedirectFollowed counts a redirect.
+func (r *remotes) RedirectFollowed(registry, outcome string) {
+	r.redirects.WithLabelValues(registry, outcome).Inc()
+}
+
 func newUpstreams() upstreams {
 	return upstreams{
 		retried: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -43,6 +43,7 @@ func (p *process) showStates() {
 		return all
 	})
 	p.meter.ShowUpstreams(func() []metrics.Upstream { return p.board.live.Load().upstreams() })
+	p.meter.ShowLeft(func() []metrics.Left { return p.board.live.Load().left() })
 }
 
 func reasons() (all []string) {

@@ -140,6 +140,9 @@ func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[strin
 			Observe: upstream.Observer{
 				Retried: func(reason string) { p.meter.UpstreamRetry(name, reason) },
 				Resumed: func() { p.meter.UpstreamResume(name) },
+
+				Refused:  func(reason string) { p.meter.MirrorRefused(name, reason) },
+				Followed: func(outcome string) { p.meter.RedirectFollowed(name, outcome) },
 			},
 			Log: p.log.Named("upstream").Named(name),
 		})
@@ -203,6 +206,16 @@ func (g *generation) upstreams() (all []metrics.Upstream) {
 	for name, pool := range g.pools {
 		for _, s := range pool.States() {
 			all = append(all, metrics.Upstream{Registry: name, Endpoint: s.Upstream, Up: s.Up, Busy: s.Busy})
+		}
+	}
+	return all
+}
+
+// left are the requests that mirrors have left, for the metrics.
+func (g *generation) left() (all []metrics.Left) {
+	for name, pool := range g.pools {
+		for _, l := range pool.Left() {
+			all = append(all, metrics.Left{Registry: name, Endpoint: l.Upstream, Requests: l.Requests})
 		}
 	}
 	return all
