@@ -33,6 +33,7 @@ var commitTests = []struct {
 	{"has another digest", call{path: uploads + someUpload + "?digest=sha256:" + strings.Repeat("0", 64)}, []fault{refuse}, 404, 2},
 	{"has no digest", call{path: uploads + someUpload}, []fault{late}, 404, 0},
 	{"was refused", call{path: upload}, []fault{unavailable503}, 503, 0},
+	{"was refused to the gate", call{path: upload}, []fault{forbidden}, 502, 0},
 }
 
 // TestEndOfUploadIsNotRepeated has registries that die when an upload ends.

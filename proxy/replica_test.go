@@ -89,6 +89,8 @@ const (
 	late    // does what it is asked, and ends the connection before the answer
 	other   // another replica's answer, of something else
 	faults
+
+	forbidden // does what it is asked, and then refuses the gate
 )
 
 // faultOf says what a replica does with a request, and after how many bytes it
@@ -134,6 +136,9 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case late:
 		r.store.ServeHTTP(httptest.NewRecorder(), req)
 		panic(http.ErrAbortHandler)
+	case forbidden:
+		r.store.ServeHTTP(httptest.NewRecorder(), req)
+		status(403, "application/json", `{"errors":[{"code":"DENIED"}]}`)(w, req)
 	case other:
 		status(206, "application/octet-stream", "something else", "Content-Range", "bytes 0-13/14")(w, req)
 	case midBody:

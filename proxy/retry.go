@@ -29,7 +29,6 @@ func (f *relay) ask() (*answer, error) {
 // again is the reason for which the request may be sent again; "" if it may
 // not.
 func (f *relay) again(a *answer, err error) string {
-	var e *oci.Error
 	switch {
 	case f.r.Context().Err() != nil: // the client has gone
 		return ""
@@ -37,10 +36,17 @@ func (f *relay) again(a *answer, err error) string {
 		return upstream.BadStatus
 	case errors.Is(err, upstream.ErrConnect) && (f.repeatable() || f.unsent()):
 		return upstream.NotConnected
-	case errors.As(err, &e) && e.Kind == oci.Unreachable && f.repeatable():
+	case unanswered(err) && f.repeatable():
 		return upstream.NoAnswer
 	}
 	return ""
+}
+
+// unanswered reports whether err is that of a request which got no answer, or a
+// part of one. An answer that clients must not get is none of that kind.
+func unanswered(err error) bool {
+	var e *oci.Error
+	return errors.As(err, &e) && e.Kind == oci.Unreachable
 }
 
 // repeatable reports whether the request may be sent to another endpoint even
@@ -98,7 +104,7 @@ func (f *relay) conclude(a *answer, err error) (*answer, error) {
 	switch {
 	case err == nil && f.doubtful && deletes(f.req.Op) && a.res.StatusCode == http.StatusNotFound:
 		a.pretend(http.StatusAccepted) // it was there, and an earlier attempt has deleted it
-	case err != nil && f.req.Op == oci.FinishUpload:
+	case unanswered(err) && f.req.Op == oci.FinishUpload:
 		return f.confirm(err)
 	}
 	return a, f.lost(err)
@@ -107,8 +113,7 @@ func (f *relay) conclude(a *answer, err error) (*answer, error) {
 // lost is the error of an upload whose server cannot be reached: there may be
 // others with which the client can begin anew.
 func (f *relay) lost(err error) error {
-	var e *oci.Error
-	if f.req.Upload != "" && f.route.Pool.Several() && errors.As(err, &e) && e.Kind == oci.Unreachable {
+	if f.req.Upload != "" && f.route.Pool.Several() && unanswered(err) {
 		return serverGone(f.r, f.req, err)
 	}
 	return err
