@@ -84,7 +84,7 @@ func (a *answer) prepare() error {
 		a.reword()
 	case status >= 400 || !a.req.ReadOnly():
 		return a.readWhole()
-	case status == http.StatusOK && a.req.Op == oci.ListTags:
+	case status < 300 && a.req.Op == oci.ListTags:
 		return a.prepareTags()
 	}
 	return nil
@@ -223,6 +223,7 @@ func (a *answer) setWhole(text []byte) {
 func (a *answer) dropBody() {
 	a.setBody(nil)
 	a.res.Header.Del("Content-Type")
+	a.res.Header.Del("Content-Encoding")
 }
 
 // pretend replaces the status, and drops the body.

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"compress/flate"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -50,20 +52,33 @@ func (a *answer) prepareTags() error {
 }
 
 // plainJSON is the body of an answer in JSON, which the registry may have
-// compressed for the client.
+// compressed for the client. Its error is of another answer, which is as it was.
 func (a *answer) plainJSON() (io.Reader, error) {
 	h := a.res.Header
-	encoding := h.Get("Content-Encoding")
-	if encoding == "gzip" {
-		h.Del("Content-Encoding")
+	if isJSON(h) {
+		return a.res.Body, nil
 	}
-	switch {
-	case !isJSON(h):
-		return nil, fmt.Errorf("the list of tags is %s, encoded as %q", h.Get("Content-Type"), encoding)
-	case encoding == "gzip":
-		return gzip.NewReader(a.res.Body)
+	plain := http.Header{"Content-Type": h["Content-Type"]}
+	if h.Get("Content-Encoding") != "gzip" || !isJSON(plain) {
+		return nil, fmt.Errorf("the list of tags is %s, encoded as %q", h.Get("Content-Type"), h.Get("Content-Encoding"))
 	}
-	return a.res.Body, nil
+	h.Del("Content-Encoding")
+	return &unzipped{from: a.res.Body}, nil
+}
+
+// unzipped reads what is compressed, and nothing before somebody wants it.
+type unzipped struct {
+	from io.Reader
+	zip  *gzip.Reader
+}
+
+func (u *unzipped) Read(p []byte) (n int, err error) {
+	if u.zip == nil {
+		if u.zip, err = gzip.NewReader(u.from); err != nil {
+			return 0, err
+		}
+	}
+	return u.zip.Read(p)
 }
 
 func (a *answer) noTags(err error) error {
@@ -164,7 +179,8 @@ func expect(d *json.Decoder, want json.Token) error {
 func unreadable(err error) error {
 	var syntax *json.SyntaxError
 	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &syntax) || errors.As(err, &wrong) {
+	var corrupt flate.CorruptInputError
+	if errors.As(err, &syntax) || errors.As(err, &wrong) || errors.As(err, &corrupt) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
 		return fmt.Errorf("%w: %w", errNoList, err)
 	}
 	return err
