@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -167,5 +168,29 @@ func TestRefusedTokenIsLoggedWithItsReason(t *testing.T) {
 	}
 	if !found {
 		t.Error("no line says why")
+	}
+}
+
+// TestTokenInThePlaceOfTheNameIsNotLogged: a slip of the hand, at each place
+// where people log in.
+func TestTokenInThePlaceOfTheNameIsNotLogged(t *testing.T) {
+	p := newPersonalRig(t)
+	text, _ := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	if got := p.asks(t, text.Reveal(), "dev"); got != 401 {
+		t.Errorf("a token for a name gets %d", got)
+	}
+	form := url.Values{"grant_type": {"password"}, "username": {text.Reveal()}, "password": {"dev"}, "service": {"registry.test"}}
+	if w, _ := p.ask(t, shown{method: "POST", body: form.Encode()}); w.Code != 401 {
+		t.Errorf("a token for a name in a form gets %d", w.Code)
+	}
+	_, err := p.door.Authorize(t.Context(), oci.Shown{Authorization: oci.NewSecret(basic(text.Reveal() + ":dev"))}, needs("repository:web/x:pull"))
+	var refused *oci.Refusal
+	if !errors.As(err, &refused) || strings.Contains(fmt.Sprint(refused, refused.Msg, refused.Err), text.Reveal()) {
+		t.Errorf("a token for a name at the door: %v", err)
+	}
+	for _, line := range p.logs.All() {
+		if all := fmt.Sprint(line.Message, line.ContextMap()); strings.Contains(all, text.Reveal()[20:]) {
+			t.Errorf("line %s", all)
+		}
 	}
 }
