@@ -31,7 +31,7 @@ type Rule struct {
 // ${name}, ${service}, ${account:1} (what the first group of the regular
 // expression for the account matched) and ${labels:group} (any value of the
 // label), all of them taken literally, but for label values that the operator
-// wrote, which are globs in globs.
+// wrote, which are globs in globs. A pattern has at most 32 KiB.
 type Match struct {
 	// Account is a pattern; "" matches only those who did not log in.
 	Account *string `yaml:"account"`

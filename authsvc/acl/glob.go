@@ -35,22 +35,45 @@ func parseGlob(s string) (glob, error) {
 	}
 	var g glob
 	for s != "" {
+		var o op
 		switch s[0] {
 		case '*':
-			g, s = append(g, op{kind: opStar}), s[1:]
+			o, s = op{kind: opStar}, s[1:]
 		case '?':
-			g, s = append(g, op{kind: opOne}), s[1:]
+			o, s = op{kind: opOne}, s[1:]
 		case '[':
-			var class op
-			class, s = parseClass(s[1:])
-			g = append(g, class)
-		case '\\':
-			g, s = g.withText(s[1:2]), s[2:]
+			o, s = parseClass(s[1:])
 		default:
-			g, s = g.withText(s[:1]), s[1:]
+			o, s = parseText(s)
 		}
+		g = append(g, o)
 	}
 	return g, nil
+}
+
+// parseText reads what is matched as it stands, up to a star and the like.
+func parseText(s string) (op, string) {
+	var text strings.Builder
+	for s != "" && strings.IndexByte("*?[", s[0]) < 0 {
+		if s[0] == '\\' {
+			s = s[1:]
+		}
+		text.WriteByte(s[0])
+		s = s[1:]
+	}
+	return op{text: text.String()}, s
+}
+
+// withText adds text that is matched as it stands.
+func (g glob) withText(text string) glob {
+	if text == "" {
+		return g
+	}
+	if n := len(g); n > 0 && g[n-1].kind == opText {
+		g[n-1].text += text
+		return g
+	}
+	return append(g, op{text: text})
 }
 
 // parseClass reads what follows "[" up to and with "]", knowing that it is
@@ -76,18 +99,6 @@ func parseClassRune(s string) (rune, string) {
 	s = strings.TrimPrefix(s, `\`)
 	r, n := utf8.DecodeRuneInString(s)
 	return r, s[n:]
-}
-
-// withText adds text that is matched as it stands.
-func (g glob) withText(text string) glob {
-	if text == "" {
-		return g
-	}
-	if n := len(g); n > 0 && g[n-1].kind == opText {
-		g[n-1].text += text
-		return g
-	}
-	return append(g, op{text: text})
 }
 
 // literal returns the only text that g matches, if there is but one.

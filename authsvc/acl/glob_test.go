@@ -48,6 +48,23 @@ func TestGlobIsPathMatch(t *testing.T) {
 	}
 }
 
+// TestLongPatterns: what is refused is said without all of it, and the longest
+// that is taken is compiled in no time. Before, a glob of 200 KB took 12 s.
+func TestLongPatterns(t *testing.T) {
+	for _, unit := range []string{"a", `\a`, "a*", "?", "[a-z]", "$"} {
+		longest := strings.Repeat(unit, maxPattern/len(unit))
+		if _, err := compilePattern(longest); err != nil {
+			t.Errorf("%d KiB of %s: %.100v", maxPattern>>10, unit, err)
+		}
+		if _, err := compilePattern(longest + "aaaaa"); err == nil || err.Error() != "is longer than 32 KiB: write several rules" {
+			t.Errorf("longer than that: %.100v", err)
+		}
+	}
+	if n := testing.AllocsPerRun(1, func() { _, _ = parseGlob(strings.Repeat("a", maxPattern)) }); n > 100 {
+		t.Errorf("a text is copied %v times", n)
+	}
+}
+
 func FuzzGlob(f *testing.F) {
 	for _, seed := range [][2]string{{"*[^x]*b", "q/zb"}, {"a*/b?[c-e]", "ax/bcd"}, {`\*[\]-]`, "*]"}, {"[", ""}, {"\xff*", "\xffa"}} {
 		f.Add(seed[0], seed[1])

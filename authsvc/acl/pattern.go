@@ -26,8 +26,15 @@ type pattern struct {
 // isRegex is docker_auth's rule: "//" is a glob.
 func isRegex(s string) bool { return len(s) > 2 && s[0] == '/' && s[len(s)-1] == '/' }
 
+// maxPattern is the longest text of a pattern. What is longer takes seconds to
+// compile, for each rule that has it.
+const maxPattern = 32 << 10
+
 func compilePattern(s string) (pattern, error) {
 	p := pattern{written: s, regex: isRegex(s)}
+	if len(s) > maxPattern {
+		return p, fmt.Errorf("is longer than %d KiB: write several rules", maxPattern>>10)
+	}
 	if p.regex {
 		s = s[1 : len(s)-1]
 	}
