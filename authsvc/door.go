@@ -44,7 +44,7 @@ func (d *Door) Authorize(ctx context.Context, shown oci.Shown, needs []oci.Acces
 func (d *Door) enter(ctx context.Context, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
 	scheme, bearer, _ := strings.Cut(shown.Authorization.Reveal(), " ")
 	if strings.EqualFold(scheme, "Bearer") {
-		return d.tokens.VerifyLate(bearer, shown.Grace)
+		return d.token(bearer, shown)
 	}
 	cred, err := direct(shown)
 	switch {
@@ -55,7 +55,18 @@ func (d *Door) enter(ctx context.Context, shown oci.Shown, needs []oci.Access) (
 	case cred.Certified() && len(needs) == 0:
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: needsTokenHere}
 	}
-	return d.login(ctx, cred, needs)
+	return d.login(ctx, cred, shown, needs)
+}
+
+// token returns the grant behind a token. One for a namespace is good for no
+// other, and not for the gate itself: its sender has written names which mean
+// something else there.
+func (d *Door) token(bearer string, shown oci.Shown) (oci.Grant, error) {
+	g, err := d.tokens.VerifyLate(bearer, shown.Grace)
+	if err == nil && g.Namespace != "" && g.Namespace != shown.Namespace {
+		return oci.Grant{}, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token is for " + g.Namespace + " alone"}
+	}
+	return g, err
 }
 
 // needsToken is what the anonymous are told. They get tokens as well, if there
@@ -95,15 +106,18 @@ func direct(shown oci.Shown) (cred authn.Credentials, err error) {
 // login returns what the rules grant of needs to whoever has cred. It is as if
 // a token was issued at this moment: one that would be refused by what is
 // revoked is not good for this request either.
-func (d *Door) login(ctx context.Context, cred authn.Credentials, needs []oci.Access) (oci.Grant, error) {
-	id, err := d.logins.identify(ctx, cred)
-	if err != nil {
+func (d *Door) login(ctx context.Context, cred authn.Credentials, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
+	id, err := d.logins.identify(ctx, cred, shown.Guests)
+	switch {
+	case err != nil:
 		return oci.Grant{}, challenged(err)
+	case id.Account == authn.Anonymous && len(needs) == 0: // who has let everybody know who it is, and is a stranger
+		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: needsToken}
 	}
 	if d.tokens.Revoked(id.Account) {
 		return oci.Grant{}, &oci.Refusal{Reason: oci.NoToken, Msg: "access was revoked"}
 	}
-	who := acl.Ask{Identity: id, From: cred.From, Service: d.logins.tokens.Service()}
+	who := acl.Ask{Identity: id, From: cred.From, Service: d.logins.within(shown.Namespace)}
 	scope, err := d.logins.grant(ctx, who, oci.NewScope(needs...))
 	if err != nil {
 		return oci.Grant{}, err

@@ -23,6 +23,9 @@ type Service struct {
 	labels  *token.Labels
 	observe Observer
 	log     *zap.Logger
+
+	guests     authn.Authenticator
+	namespaces []oci.Namespace
 }
 
 // An Observer is told what became of each request for a token: "" if a token
@@ -38,6 +41,12 @@ type Parts struct {
 	Labels       *token.Labels
 	Observe      Observer    // nil is nobody
 	Log          *zap.Logger // nil is silence
+
+	// Namespaces are those that tokens are given out for besides the service.
+	Namespaces []oci.Namespace
+	// Guests is asked instead of Users on hosts where strangers are nobody in
+	// particular; nil is Users.
+	Guests authn.Authenticator
 }
 
 // New makes a Service.
@@ -51,7 +60,13 @@ func New(p Parts) *Service {
 	if p.Certificates == nil {
 		p.Certificates = authn.Chain{}
 	}
-	return &Service{users: p.Users, certs: p.Certificates, rules: chained(p.Rules), tokens: p.Tokens, labels: p.Labels, observe: p.Observe, log: p.Log.Named("auth")}
+	if p.Guests == nil {
+		p.Guests = p.Users
+	}
+	return &Service{
+		users: p.Users, certs: p.Certificates, rules: chained(p.Rules), tokens: p.Tokens, labels: p.Labels, observe: p.Observe, log: p.Log.Named("auth"),
+		guests: p.Guests, namespaces: p.Namespaces,
+	}
 }
 
 func chained(rules acl.Decider) acl.Chain {
@@ -85,30 +100,35 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec.Subject = ask.cred.Account
-	audience, err := s.audience(ask.service)
+	to, err := s.addressed(ask.service)
 	if err != nil {
 		return err
 	}
-	id, err := s.identify(r.Context(), ask.cred)
+	ask.scope = to.scope(ask.scope)
+	id, err := s.identify(r.Context(), ask.cred, to.guests(r))
 	if err != nil {
 		return err
 	}
 	if ask.cred.Certified() && ask.account != "" && ask.account != id.Account {
 		return otherAccount()
 	}
-	granted, err := s.grant(r.Context(), acl.Ask{Identity: id, From: ask.cred.From, Service: audience}, ask.scope)
+	granted, err := s.grant(r.Context(), acl.Ask{Identity: id, From: ask.cred.From, Service: to.audience}, ask.scope)
 	if err != nil {
 		return err
 	}
-	return s.send(w, r, answer{id: id, ask: ask, audience: audience, granted: granted})
+	return s.send(w, r, answer{id: id, ask: ask, audience: to.audience, granted: granted})
 }
 
 // identify returns who shows cred, and notes it for the log, however it ends.
-func (s *Service) identify(ctx context.Context, cred authn.Credentials) (authn.Identity, error) {
+// Guests may be strangers.
+func (s *Service) identify(ctx context.Context, cred authn.Credentials, guests bool) (authn.Identity, error) {
 	rec, users := edge.RecordFrom(ctx), s.users
 	rec.Subject = cred.Account
-	if cred.Certified() {
+	switch {
+	case cred.Certified():
 		users = s.certs
+	case guests:
+		users = s.guests
 	}
 	id, err := users.Authenticate(ctx, cred)
 	if err != nil {
@@ -139,13 +159,4 @@ func undecided(err error) error {
 		return tooMany(err)
 	}
 	return oci.Errorf(oci.Unavailable, "cannot check permissions now").With("Retry-After", "5").Because(err)
-}
-
-// audience is the service that a token is for. A token for an unknown one is
-// never signed: some other registry might trust the same root.
-func (s *Service) audience(asked string) (string, error) {
-	if asked == "" || asked == s.tokens.Service() {
-		return s.tokens.Service(), nil
-	}
-	return "", oci.Errorf(oci.BadRequest, "this gate gives out no tokens for that service")
 }

@@ -24,7 +24,7 @@ func (d *Door) Visible(ctx context.Context, shown oci.Shown, g oci.Grant, names 
 	who := acl.Ask{
 		Identity: authn.Identity{Account: g.Subject, Labels: labels},
 		From:     shown.From,
-		Service:  d.logins.tokens.Service(),
+		Service:  d.logins.within(shown.Namespace),
 	}
 	visible := make([]string, 0, len(names))
 	for _, name := range names {

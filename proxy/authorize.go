@@ -27,17 +27,25 @@ type Authorizer interface {
 // push (protocol.md 4.3).
 func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci.Grant, oci.Request, error) {
 	if !route.Pool.Checked() {
-		return oci.Grant{Unchecked: shown(r).Authorization}, req, nil
+		return oci.Grant{Unchecked: shown(r, nil).Authorization}, req, nil
 	}
-	if req.From != "" && g.routes.source(r.Host, req, route) == nil {
+	if req.From != "" && g.routes.source(r.Host, req, route) == "" {
 		req = req.WithoutMount()
 	}
-	s := shown(r)
+	via, err := g.routes.namespaces.via(r.Host, req)
+	if err != nil {
+		return oci.Grant{}, req, err
+	}
+	known, err := toRules(via, req)
+	if err != nil {
+		return oci.Grant{}, req, err
+	}
+	s := shown(r, via)
 	s.Grace = g.uploads.grace(req, time.Now())
-	grant, err := g.auth.Authorize(r.Context(), s, req.Needs())
+	grant, err := g.auth.Authorize(r.Context(), s, known.Needs())
 	if req.From != "" && lacksScope(err) {
 		req = req.WithoutMount()
-		grant, err = g.auth.Authorize(r.Context(), s, req.Needs())
+		grant, err = g.auth.Authorize(r.Context(), s, known.WithoutMount().Needs())
 	}
 	if err != nil {
 		return oci.Grant{}, req, g.challenge(r, req, err)
@@ -45,9 +53,12 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 	return grant, req, nil
 }
 
-// shown is what a request shows of who sends it.
-func shown(r *http.Request) oci.Shown {
-	s := oci.Shown{Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r)}
+// shown is what a request shows of who sends it, in the place of which registry.
+func shown(r *http.Request, via *oci.Namespace) oci.Shown {
+	s := oci.Shown{
+		Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r),
+		Namespace: named(via), Guests: guests(via, r.Host),
+	}
 	if r.TLS != nil {
 		s.Chains = r.TLS.VerifiedChains
 	}
@@ -60,16 +71,21 @@ func lacksScope(err error) bool {
 }
 
 // challenge turns a refusal into a 401 that says where a better token can be
-// had. Lack of a right is no 403: clients that hold a token to pull and now
+// had. The names in it are the client's own: with the service of a namespace,
+// they become those that the rules have. Lack of a right is no 403: clients that hold a token to pull and now
 // push depend on it (protocol.md 1.8).
 func (g *Gateway) challenge(r *http.Request, req oci.Request, err error) error {
 	var refusal *oci.Refusal
 	if !errors.As(err, &refusal) {
 		return err
 	}
+	service := g.service
+	if via, _ := g.routes.namespaces.via(r.Host, req); via != nil { // known by now
+		service = via.Audience(service)
+	}
 	c := oci.Challenge{
 		Realm:   edge.Origin(r) + "/auth",
-		Service: g.service,
+		Service: service,
 		Scope:   oci.NewScope(req.Needs()...),
 		Reason:  refusal.Reason,
 	}

@@ -69,8 +69,12 @@ func (g *Gateway) list(w http.ResponseWriter, r *http.Request, x exchange) error
 	if err != nil {
 		return oci.Errorf(oci.InvalidPage, "%v", err)
 	}
+	via, err := g.routes.namespaces.via(r.Host, x.req)
+	if err != nil {
+		return err
+	}
 	visible := func(ctx context.Context, names []string) ([]string, error) {
-		return g.lister.Visible(ctx, shown(r), x.grant, names)
+		return g.lister.Visible(ctx, shown(r, via), x.grant, names)
 	}
 	var page listing.Page
 	err = g.catalog.turns.do(r.Context(), func() (err error) {

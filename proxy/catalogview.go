@@ -15,8 +15,9 @@ import (
 	"github.com/regate/regate/proxy/upstream"
 )
 
-// A catalog has the names of all repositories by host, as clients know them. It
-// lives as long as its Gateway.
+// A catalog has the names of all repositories by host, as rules know them. That
+// is how clients know them too, but for those that ask in the place of another
+// registry: they leave out its prefix. It lives as long as its Gateway.
 type catalog struct {
 	table    *Table
 	seal     *listing.Seal
@@ -47,7 +48,7 @@ func newCatalog(t *Table, o Catalog) *catalog {
 	}
 	for _, r := range t.routes {
 		c.hosts[r.host] = true
-		if c.listings[r.Registry] == nil && r.Pool.Checked() {
+		if c.listings[r.Registry] == nil && r.listable() {
 			log := o.Log.With(zap.String("registry", r.Registry))
 			c.listings[r.Registry] = listing.New(source{r.Pool}, listing.Options{TTL: o.Config.TTL, Log: log})
 		}
@@ -73,7 +74,11 @@ func (c *catalog) close() {
 // error is that of the first registry which cannot be listed: a listing that
 // lacks some of them would be taken for all there is.
 func (c *catalog) names(ctx context.Context, host string, req oci.Request) (all []string, err error) {
-	at := place{hostname(host), namespace(host, req)}
+	via, err := c.table.namespaces.via(host, req)
+	if err != nil {
+		return nil, err
+	}
+	at := place{hostname(host), named(via)}
 	s, err := c.shelves.Do(ctx, place{c.class(at.host), at.namespace}, func(context.Context) (*shelf, error) {
 		return &shelf{place: at, table: c.table, ways: c.table.waysTo(at)}, nil
 	})
@@ -162,8 +167,9 @@ func (s *shelf) publish(w way, name string, to []string) []string {
 }
 
 func (s *shelf) leads(w way, public, name string) bool {
-	i := s.table.index.find(s.host, asked{s.namespace, public, oci.Pull})
-	return i != missing && s.table.routes[i].Pool == w.pool && s.table.routes[i].rename.upstream(public) == name
+	namespace, own := s.table.namespaces.locate(nil, public)
+	i := s.table.index.find(s.host, asked{namespace, own, oci.Pull})
+	return i != missing && s.table.routes[i].Pool == w.pool && s.table.routes[i].rename.upstream(own) == name
 }
 
 // A way is how the repositories of one registry are reached from a place.
@@ -178,7 +184,7 @@ type way struct {
 // not check answer for themselves.
 func (t *Table) waysTo(at place) (ways []way) {
 	for i, r := range t.routes {
-		if !r.Pool.Checked() || r.actions&oci.Pull == 0 || !r.at(at) {
+		if !r.listable() || r.actions&oci.Pull == 0 || !r.at(at) {
 			continue
 		}
 		k := slices.IndexFunc(ways, func(w way) bool { return w.pool == r.Pool })
@@ -186,10 +192,10 @@ func (t *Table) waysTo(at place) (ways []way) {
 			k = len(ways)
 			ways = append(ways, way{registry: r.Registry, pool: r.Pool, renames: make(map[string][]rename)})
 		}
-		if known := ways[k].renames[r.rename.inside]; !slices.Contains(known, r.rename) {
-			ways[k].renames[r.rename.inside] = append(known, r.rename)
+		if known := ways[k].renames[r.listed.inside]; !slices.Contains(known, r.listed) {
+			ways[k].renames[r.listed.inside] = append(known, r.listed)
 		}
-		ways[k].straight = len(ways) == 1 && r.rename == rename{} && r.pattern.String() == deep && !t.hides(i, at)
+		ways[k].straight = len(ways) == 1 && r.listed == rename{} && r.pattern.String() == deep && !t.hides(i, at) && len(t.namespaces.names) == 0
 	}
 	return ways
 }
@@ -199,9 +205,15 @@ func (t *Table) hides(i int, at place) bool {
 	return slices.ContainsFunc(t.routes[:i], func(r *Route) bool { return r.at(at) })
 }
 
-// at reports whether the route is for a place.
+// listable reports whether the gate asks the registry for its repositories.
+// Docker Hub and others of somebody else's have no such list, or one without
+// an end, and count what they are asked.
+func (r *Route) listable() bool { return r.Pool.Checked() && r.Pool.Namespace().Name == "" }
+
+// at reports whether the route is for a place. Where the gate itself is asked,
+// that is any namespace, by its prefix.
 func (r *Route) at(p place) bool {
-	if r.namespace != p.namespace {
+	if p.namespace != "" && r.namespace != p.namespace {
 		return false
 	}
 	rest, wild := strings.CutPrefix(r.host, "*.")

@@ -106,13 +106,17 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rec.Repo, rec.Op = req.Repo, req.Op.String()
+	rec.Op = req.Op.String()
+	rec.Repo = g.routes.Public(r.Host, req)
 
 	route, err := g.routes.Find(r.Host, req)
 	if err != nil {
 		return err
 	}
 	rec.Route = route.Registry
+	if req.Namespace != "" {
+		h["Oci-Namespace"] = []string{req.Namespace} // distribution-spec, "Registry Proxying"
+	}
 	if err := checkPull(route, req); err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec.Subject, rec.TokenID = grant.Subject, grant.ID
-	x := exchange{req: req, route: route, grant: grant}
+	x := exchange{req: req, name: rec.Repo, route: route, grant: grant}
 	if x.sent, err = g.routes.renamed(r.Host, req, route); err != nil {
 		return err
 	}

@@ -90,6 +90,9 @@ type journey struct {
 func someJourney(r *rand.Rand) journey {
 	name := func() string { return long.Replace(smallWorld[r.IntN(len(smallWorld))]) }
 	repo, from := name(), name()
+	if r.IntN(8) == 0 {
+		repo, from = "docker.io/"+repo, []string{"", "docker.io/"}[r.IntN(2)]+from
+	}
 	calls := []string{
 		"GET /tags/list", "HEAD /manifests/x", "GET /manifests/x", "PUT /manifests/x", "DELETE /manifests/x",
 		"GET /blobs/" + someDigest, "DELETE /blobs/" + someDigest, "GET /referrers/" + someDigest,
@@ -104,6 +107,9 @@ func someJourney(r *rand.Rand) journey {
 		j.target += sep(j.target) + "ns=" + []string{"docker.io", "evil.example"}[r.IntN(2)]
 	}
 	for _, n := range []string{repo, from, name()} {
+		if strings.Contains(j.target, "ns=docker.io") && !strings.HasPrefix(n, "docker.io/") && r.IntN(8) > 0 {
+			n = "docker.io/" + n
+		}
 		j.scope += " repository:" + n + ":" + []string{"pull", "pull,push", "*", "*", "*", "*"}[r.IntN(6)]
 	}
 	return j
@@ -117,29 +123,48 @@ type verdict struct {
 	token    string // and is shown
 }
 
+// place is where a repository is that a client calls name, with ns or without,
+// what it is called there, and what rules call it.
+func (w *world) place(ns, name string) (at asked, known string) {
+	own, within := strings.CutPrefix(name, "docker.io/")
+	if ns == "" && !(within && w.mirrors) {
+		return asked{repo: name}, name
+	}
+	return asked{namespace: "docker.io", repo: own}, "docker.io/" + own
+}
+
 // judge says what should become of a request, in the plainest words.
 func (w *world) judge(j journey) verdict {
 	req, err := oci.Parse(j.method, j.target)
 	if err != nil {
 		panic(err)
 	}
+	if req.Namespace != "" && !(w.mirrors && req.Namespace == "docker.io") {
+		return verdict{status: 404}
+	}
 	granted, _ := oci.ParseScope([]string{j.scope})
-	route := w.first(j.host, asked{req.Namespace, req.Repo, req.Action()})
+	at, known := w.place(req.Namespace, req.Repo)
+	at.actions = req.Action()
+	route := w.first(j.host, at)
 	if route == nil {
 		return verdict{status: 404}
 	}
+	acts := req.WithoutMount().Needs()[0].Actions
 	if req.From != "" {
-		source := w.first(j.host, asked{req.Namespace, req.From, oci.Pull})
-		if source == nil || source.Registry != route.Registry || !granted.Contains(req.Needs()...) {
+		src, knownSrc := w.place(req.Namespace, req.From)
+		src.actions = oci.Pull
+		source := w.first(j.host, src)
+		both := oci.NewScope(oci.Access{Type: oci.Repository, Name: known, Actions: acts}, oci.Access{Type: oci.Repository, Name: knownSrc, Actions: oci.Pull})
+		if source == nil || source.Registry != route.Registry || !granted.Contains(both...) {
 			req = req.WithoutMount()
 		} else {
-			req.From = source.rename.upstream(req.From)
+			req.From = source.rename.upstream(src.repo)
 		}
 	}
-	if !granted.Contains(oci.Access{Type: oci.Repository, Name: req.Repo, Actions: req.Needs()[0].Actions}) {
+	if !granted.Contains(oci.Access{Type: oci.Repository, Name: known, Actions: acts}) {
 		return verdict{status: 401}
 	}
-	req.Repo = route.rename.upstream(req.Repo)
+	req.Repo = route.rename.upstream(at.repo)
 	line := strings.TrimSuffix(j.method+" "+req.Path()+"?"+req.RawQuery(), "?")
 	return verdict{registry: route.Registry, line: line, token: "Bearer gate/registry/ann|" + oci.NewScope(req.UpstreamNeeds()...).String()}
 }
@@ -147,8 +172,9 @@ func (w *world) judge(j journey) verdict {
 // A world is a gate with two gossips.
 type world struct {
 	*rig
-	table *Table
-	both  map[string]*gossip
+	table   *Table
+	mirrors bool // some route has a namespace
+	both    map[string]*gossip
 }
 
 func (w *world) first(host string, a asked) *Route {
@@ -162,6 +188,7 @@ func (w *world) first(host string, a asked) *Route {
 
 func newWorld(t *testing.T, r *rand.Rand, configs []RouteConfig) *world {
 	w := &world{table: compileAll(configs), both: make(map[string]*gossip)}
+	w.mirrors = slices.ContainsFunc(configs, func(c RouteConfig) bool { return c.Namespace != "" })
 	for _, name := range []string{"main", "other"} {
 		w.both[name] = &gossip{name: name, rand: rand.New(rand.NewPCG(r.Uint64(), 1))}
 	}
@@ -180,7 +207,7 @@ func (w *world) travel(t *testing.T, j journey) (status int, text string) {
 	target := j.target
 	if req, _ := oci.Parse(j.method, j.target); req.Upload != "" {
 		if route, err := w.gateway.routes.Find(j.host, req); err == nil {
-			s := exchange{req: req, route: route, grant: oci.Grant{Subject: "ann"}}.session(req.Upload)
+			s := exchange{req: req, name: w.gateway.routes.Public(j.host, req), route: route, grant: oci.Grant{Subject: "ann"}}.session(req.Upload)
 			target += sep(target) + oci.TicketKey + "=" + w.gateway.uploads.seal(s, ticket{})
 		}
 	}
@@ -215,7 +242,7 @@ func TestNamesStayInside(t *testing.T) {
 			c := &configs[i]
 			c.Repository, c.Strip, c.Add, c.Rename = long.Replace(c.Repository), long.Replace(c.Strip), long.Replace(c.Add), long.Replace(c.Rename)
 		}
-		if validate(configs, map[string]bool{"main": true, "other": true}) != nil {
+		if validate(configs, twoRegistries) != nil {
 			continue
 		}
 		worlds++

@@ -34,7 +34,7 @@ var renameTests = []struct {
 func TestRename(t *testing.T) {
 	for _, tt := range renameTests {
 		tt.route.Registry = "main"
-		if err := tt.route.validate(map[string]bool{"main": true}); err != nil {
+		if err := tt.route.validate(twoRegistries); err != nil {
 			t.Errorf("%+v: %v", tt.route, err)
 			continue
 		}
@@ -95,14 +95,10 @@ func someConfigs(r *rand.Rand) []RouteConfig {
 	return routes
 }
 
-func compileAll(configs []RouteConfig) *Table {
-	t := new(Table)
-	for _, c := range configs {
-		t.routes = append(t.routes, &Route{Registry: c.Registry, condition: c.condition(), rename: c.rename()})
-	}
-	t.index = newIndex(t.routes)
-	return t
-}
+// twoRegistries are what those lead to.
+var twoRegistries = map[string]known{"main": {checked: true}, "other": {checked: true}}
+
+func compileAll(configs []RouteConfig) *Table { return newTable(configs, twoRegistries, nil) }
 
 // TestNoRepositoryHasTwoNames looks, for routes that are valid, at what each
 // name leads to, from any place and for any action.
@@ -111,7 +107,7 @@ func TestNoRepositoryHasTwoNames(t *testing.T) {
 	valid, twice := 0, 0
 	for range 3000 {
 		configs := someConfigs(r)
-		err := validate(configs, map[string]bool{"main": true, "other": true})
+		err := validate(configs, twoRegistries)
 		if err != nil && !strings.Contains(err.Error(), "a second name") {
 			continue // for another reason
 		}
@@ -141,11 +137,14 @@ func secondName(table *Table) string {
 					if route == nil {
 						continue
 					}
-					inside := route.Registry + ":" + route.rename.upstream(name)
-					if other, ok := known[inside]; ok && other != name {
-						return fmt.Sprintf("%s is %s and %s", inside, other, name)
+					inside, public := route.Registry+":"+route.rename.upstream(name), name
+					if ns != "" {
+						public = ns + "/" + name
 					}
-					known[inside] = name
+					if other, ok := known[inside]; ok && other != public {
+						return fmt.Sprintf("%s is %s and %s", inside, other, public)
+					}
+					known[inside] = public
 				}
 			}
 		}
@@ -159,7 +158,7 @@ func TestRenamedNamesAreValid(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
 	for range 1000 {
 		configs := someConfigs(r)
-		if validate(configs, map[string]bool{"main": true, "other": true}) != nil {
+		if validate(configs, twoRegistries) != nil {
 			continue
 		}
 		table := compileAll(configs)

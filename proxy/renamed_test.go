@@ -41,7 +41,16 @@ var renamedTests = []struct {
 	{"another name", call{method: "PUT", path: "/v2/old/app/manifests/x"}, "repository:old/app:pull,push", 200, "", "", "main PUT /v2/apps/new/manifests/x", "apps/new:pull,push"},
 	{"the registry's name", call{path: "/v2/apps/new/manifests/x"}, "repository:apps/new:pull", 404, "NAME_UNKNOWN", "", "", ""},
 	{"the registry's name in a token", call{path: "/v2/old/app/manifests/x"}, "repository:apps/new:pull", 401, "no rule allows this", `scope="repository:old/app:pull",error="insufficient_scope"`, "", ""},
-	{"namespace", call{path: "/v2/library/alpine/manifests/x?ns=docker.io"}, "repository:library/alpine:pull", 200, "it", "", "main GET /v2/cache/docker.io/library/alpine/manifests/x", "cache/docker.io/library/alpine:pull"},
+	{"namespace", call{path: "/v2/library/alpine/manifests/x?ns=docker.io"}, "repository:docker.io/library/alpine:pull", 200, "it", "", "main GET /v2/cache/docker.io/library/alpine/manifests/x", "cache/docker.io/library/alpine:pull"},
+	{"namespace, without the prefix in the token", call{path: "/v2/library/alpine/manifests/x?ns=docker.io"}, "repository:library/alpine:pull", 401, "no rule allows this", `service="clients/docker.io",scope="repository:library/alpine:pull",error="insufficient_scope"`, "", ""},
+	{"namespace in the path", call{path: "/v2/docker.io/library/alpine/manifests/x"}, "repository:docker.io/library/alpine:pull", 200, "it", "", "main GET /v2/cache/docker.io/library/alpine/manifests/x", "cache/docker.io/library/alpine:pull"},
+	{"namespace in the path, without it in the token", call{path: "/v2/docker.io/library/alpine/manifests/x"}, "repository:library/alpine:pull", 401, "no rule allows this", `service="clients",scope="repository:docker.io/library/alpine:pull",error="insufficient_scope"`, "", ""},
+	{"namespace in both", call{path: "/v2/docker.io/library/alpine/manifests/x?ns=docker.io"}, "repository:docker.io/library/alpine:pull", 200, "it", "", "main GET /v2/cache/docker.io/library/alpine/manifests/x", "cache/docker.io/library/alpine:pull"},
+	{"namespace alone in the path", call{path: "/v2/docker.io/manifests/x"}, "repository:docker.io:pull", 404, "no registry has", "", "", ""},
+	{"mount within a namespace", call{method: "POST", path: "/v2/a/blobs/uploads/" + mount + "b&ns=docker.io"}, "repository:docker.io/a:pull,push repository:docker.io/b:pull", 200, "", "", "main POST /v2/cache/docker.io/a/blobs/uploads/?from=cache%2Fdocker.io%2Fb&mount=sha256%3A" + someDigest[7:], "cache/docker.io/a:pull,push repository:cache/docker.io/b:pull"},
+	{"mount out of a namespace", call{method: "POST", path: "/v2/old/app/blobs/uploads/" + mount + "docker.io/b"}, "repository:old/app:pull,push repository:docker.io/b:pull", 200, "", "", "main POST /v2/apps/new/blobs/uploads/?from=cache%2Fdocker.io%2Fb&mount=sha256%3A" + someDigest[7:], "apps/new:pull,push repository:cache/docker.io/b:pull"},
+	{"mount within a namespace of what may not be read", call{method: "POST", path: "/v2/a/blobs/uploads/" + mount + "b&ns=docker.io"}, "repository:docker.io/a:pull,push repository:b:pull", 200, "", "", "main POST /v2/cache/docker.io/a/blobs/uploads/", "cache/docker.io/a:pull,push"},
+	{"name that is too long with the namespace", call{path: "/v2/" + longName + "/manifests/x?ns=docker.io"}, puller, 400, "NAME_INVALID", "", "", ""},
 	{"unknown namespace", call{path: "/v2/team/app/manifests/x?ns=evil.example"}, puller, 404, "nothing of the registry evil.example is here", "", "", ""},
 	{"mount within a registry", call{method: "POST", path: "/v2/old/app/blobs/uploads/" + mount + "hub/base"}, "repository:old/app:pull,push repository:hub/base:pull", 200, "", "", "main POST /v2/apps/new/blobs/uploads/?from=cache%2Fhub%2Fbase&mount=sha256%3A" + someDigest[7:], "apps/new:pull,push repository:cache/hub/base:pull"},
 	{"mount of what is read there", call{method: "POST", path: "/v2/old/app/blobs/uploads/" + mount + "team/lib"}, "repository:old/app:pull,push repository:team/lib:pull", 200, "", "", "main POST /v2/apps/new/blobs/uploads/?from=prod%2Fteam%2Flib&mount=sha256%3A" + someDigest[7:], "apps/new:pull,push repository:prod/team/lib:pull"},
@@ -134,14 +143,15 @@ func TestLinksKeepTheNamespace(t *testing.T) {
 		w.Header().Set("Location", r.URL.Path+someUpload+"?_state=x")
 		w.WriteHeader(202)
 	}, setup{routes: []RouteConfig{{Namespace: "docker.io", Registry: "main", Add: "hub"}}})
-	res, _, _ := g.do(t, call{method: "POST", path: uploads + "?ns=docker.io", auth: bearer("ann", pusher)})
+	const mirrored = "repository:docker.io/team/app:pull,push"
+	res, _, _ := g.do(t, call{method: "POST", path: uploads + "?ns=docker.io", auth: bearer("ann", mirrored)})
 	location := strings.TrimPrefix(res.Header.Get("Location"), g.URL)
 	if want := uploads + someUpload + "?_state=x&ns=docker.io&rg="; !strings.HasPrefix(location, want) {
 		t.Fatalf("location %s, want %s", location, want)
 	}
 	for _, path := range []string{location, location + "&ns=docker.io"} { // containerd adds its own
 		g.forget()
-		g.do(t, call{method: "PATCH", path: path, auth: bearer("ann", pusher)})
+		g.do(t, call{method: "PATCH", path: path, auth: bearer("ann", mirrored)})
 		checkSeen(t, g, "PATCH /v2/hub"+strings.TrimPrefix(uploads, "/v2")+someUpload+"?_state=x", "")
 	}
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/regate/regate/internal/oci"
@@ -13,7 +15,8 @@ type Route struct {
 	Pool     *upstream.Pool
 
 	condition
-	rename rename
+	rename rename // of names within the namespace
+	listed rename // of those that rules have
 }
 
 // A condition is what a request must have to take a route.
@@ -26,31 +29,35 @@ type condition struct {
 
 // A Table is all routes, in the order in which they are tried.
 type Table struct {
-	routes []*Route
-	index  *index
+	namespaces namespaces
+	routes     []*Route
+	index      *index
 }
 
 // NewTable compiles the routes to pools, which are all registries by name. If
-// there is no route, everything goes to the only registry.
+// there is no route, everything goes to the only registry; mirrors have routes
+// of their own, see implied.
 func NewTable(routes []RouteConfig, pools map[string]*upstream.Pool) (*Table, error) {
-	checked := make(map[string]bool, len(pools))
+	registries := make(map[string]known, len(pools))
 	for name, p := range pools {
-		checked[name] = p.Checked()
+		registries[name] = known{p.Checked(), p.Namespace()}
 	}
-	if err := validate(routes, checked); err != nil {
+	if err := validate(routes, registries); err != nil {
 		return nil, err
 	}
-	if len(routes) == 0 {
-		for name := range pools {
-			routes = []RouteConfig{{Registry: name}}
-		}
-	}
-	t := new(Table)
+	return newTable(append(routes[:len(routes):len(routes)], implied(routes, registries)...), registries, pools), nil
+}
+
+// newTable makes a Table of routes that are valid.
+func newTable(routes []RouteConfig, registries map[string]known, pools map[string]*upstream.Pool) *Table {
+	all := allNamespaces(routes, registries)
+	t := &Table{namespaces: newNamespaces(all)}
 	for _, c := range routes {
-		t.routes = append(t.routes, &Route{c.Registry, pools[c.Registry], c.condition(), c.rename()})
+		listed := c.within(t.namespaces).rename()
+		t.routes = append(t.routes, &Route{c.Registry, pools[c.Registry], c.condition(), c.rename(), listed})
 	}
 	t.index = newIndex(t.routes)
-	return t, nil
+	return t
 }
 
 // asked is what a route is looked up for.
@@ -65,27 +72,65 @@ type asked struct {
 //
 // Its error is an UnknownName. Routes are no secret, so whoever asks is told.
 func (t *Table) Find(host string, req oci.Request) (*Route, error) {
-	a := asked{namespace(host, req), req.Repo, req.Action()}
+	via, err := t.namespaces.via(host, req)
+	if err != nil {
+		return nil, err
+	}
+	a := asked{actions: req.Action()}
+	a.namespace, a.repo = t.namespaces.locate(via, req.Repo)
 	if req.Op == oci.Ping {
 		a.actions = oci.All // it is asked before anything else is, by all
 	}
-	if r := t.find(host, a); r != nil {
-		return r, nil
+	r := t.find(host, a)
+	if r == nil && a == (asked{actions: a.actions}) {
+		r = t.any(host, a.actions)
 	}
-	if a.namespace != "" {
-		return nil, oci.Errorf(oci.UnknownName, "nothing of the registry %s is here", a.namespace)
+	switch {
+	case r != nil:
+		return r, nil
+	case a.namespace != "":
+		return nil, unknownNamespace(a.namespace)
 	}
 	return nil, oci.Errorf(oci.UnknownName, "no registry has this repository")
 }
 
-// source is the route by which the source of a mount can be read, if the
-// registry of route has that, too; else nil.
-func (t *Table) source(host string, req oci.Request, route *Route) *Route {
-	r := t.find(host, asked{namespace(host, req), req.From, oci.Pull})
-	if r == nil || r.Pool != route.Pool || !oci.ValidName(r.rename.upstream(req.From)) {
-		return nil
+// any is a route of a host under which there are only mirrors. What concerns no
+// repository, the gate answers for all of them.
+func (t *Table) any(host string, actions oci.Actions) *Route {
+	for _, name := range slices.Sorted(maps.Keys(t.namespaces.names)) {
+		if r := t.find(host, asked{namespace: name, actions: actions}); r != nil {
+			return r
+		}
 	}
-	return r
+	return nil
+}
+
+// Public is the name of a request's repository to rules, tokens and the log,
+// "" if it has none.
+func (t *Table) Public(host string, req oci.Request) string {
+	via, err := t.namespaces.via(host, req)
+	if err != nil { // then nobody but the log wants to know
+		return req.Repo
+	}
+	return publicName(via, req.Repo)
+}
+
+// source is what the registry of route calls the source of a mount, if it has
+// that, too, and the name leads there; else "".
+func (t *Table) source(host string, req oci.Request, route *Route) string {
+	via, err := t.namespaces.via(host, req)
+	if err != nil {
+		return ""
+	}
+	namespace, own := t.namespaces.locate(via, req.From)
+	r := t.find(host, asked{namespace, own, oci.Pull})
+	if r == nil || r.Pool != route.Pool {
+		return ""
+	}
+	if name := r.rename.upstream(own); oci.ValidName(name) {
+		return name
+	}
+	return ""
 }
 
 // renamed is a request with the names that the registry of its route has.
@@ -93,13 +138,18 @@ func (t *Table) renamed(host string, req oci.Request, route *Route) (oci.Request
 	if req.Repo == "" {
 		return req, nil
 	}
+	via, err := t.namespaces.via(host, req)
+	if err != nil {
+		return req, err
+	}
 	from := req.From
 	if from != "" {
-		if r := t.source(host, req, route); r != nil {
-			from = r.rename.upstream(from)
+		if name := t.source(host, req, route); name != "" {
+			from = name
 		}
 	}
-	return req.Renamed(route.rename.upstream(req.Repo), from)
+	_, own := t.namespaces.locate(via, req.Repo)
+	return req.Renamed(route.rename.upstream(own), from)
 }
 
 func (t *Table) find(host string, a asked) *Route {
@@ -107,15 +157,6 @@ func (t *Table) find(host string, a asked) *Route {
 		return t.routes[i]
 	}
 	return nil
-}
-
-// namespace is the registry in whose place the gate is asked. A client that
-// names the gate itself means nobody else.
-func namespace(host string, req oci.Request) string {
-	if strings.EqualFold(req.Namespace, host) || req.Namespace == hostname(host) {
-		return ""
-	}
-	return req.Namespace
 }
 
 // hostname is a Host header without its port, in lower case.

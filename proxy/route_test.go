@@ -14,6 +14,7 @@ var (
 	registries = map[string]upstream.Config{
 		"main": {Upstreams: []string{"http://127.0.0.1:1"}},
 		"hub":  {Upstreams: []string{"http://127.0.0.1:2"}},
+		"far":  {Upstreams: []string{"http://127.0.0.1:4"}},
 		"free": {Upstreams: []string{"http://127.0.0.1:3"}, Auth: upstream.Trust{Mode: upstream.ModeForward, Check: &no}},
 	}
 )
@@ -39,7 +40,7 @@ func TestFind(t *testing.T) {
 		{Host: "::1", Registry: "hub"},
 		{Host: "*.wild.example", Repository: "team/*", Registry: "hub"},
 		{Host: "push.example", Actions: []string{"push"}, Registry: "hub"},
-		{Namespace: "Docker.io", Registry: "hub"},
+		{Namespace: "Docker.io", Registry: "far"},
 		{Repository: "any/*", Registry: "main"},
 	}, pools(t, registries))
 	if err != nil {
@@ -66,8 +67,13 @@ func TestFind(t *testing.T) {
 		{"x.y.wild.example", "/v2/team/app/tags/list", ""},
 		{"two.example", "/v2/any/app/tags/list?ns=two.example", "main"},
 		{"two.example:5000", "/v2/any/app/tags/list?ns=TWO.example:5000", "main"},
-		{"two.example", "/v2/any/app/tags/list?ns=docker.io", "hub"},
-		{"two.example", "/v2/other/app/tags/list?ns=docker.io", "hub"},
+		{"two.example", "/v2/any/app/tags/list?ns=docker.io", "far"},
+		{"two.example", "/v2/other/app/tags/list?ns=docker.io", "far"},
+		{"two.example", "/v2/any/app/tags/list?ns=DOCKER.io", "far"},
+		{"two.example", "/v2/docker.io/any/app/tags/list", "far"},
+		{"one.example", "/v2/docker.io/hub/app/tags/list", "far"},
+		{"two.example", "/v2/docker.io/tags/list", ""},
+		{"two.example", "/v2/_catalog?ns=docker.io", "far"},
 		{"two.example", "/v2/any/app/tags/list?ns=evil.example", ""},
 		{"two.example", "/v2/_catalog?ns=evil.example", ""},
 	} {
@@ -104,7 +110,7 @@ var validateTests = []struct {
 	routes []RouteConfig
 	want   string // of each problem, the path and some words; "" is none
 }{
-	{"none for several", nil, "there are 3 registries"},
+	{"none for several", nil, "there are 4 registries"},
 	{"no registry", []RouteConfig{{Host: "a"}}, "[0].registry: is missing"},
 	{"unknown registry", []RouteConfig{{Registry: "man"}}, `[0].registry: there is no registry "man"`},
 	{"port", []RouteConfig{{Host: "a:443", Registry: "main"}}, "[0].host: "},
@@ -149,7 +155,13 @@ var validateTests = []struct {
 	{"names apart by glob", []RouteConfig{{Repository: "a/x-*", Registry: "main", Strip: "a"}, {Repository: "b/y-*", Registry: "main", Strip: "b"}}, ""},
 	{"unchecked with another name", []RouteConfig{{Host: "f", Registry: "free", Add: "x"}}, "[0]: registry \"free\" is not checked (check: false), so its names"},
 	{"unchecked for pulls", []RouteConfig{{Host: "f", Registry: "free", Actions: []string{"pull"}}}, "[0].repository: registry \"free\" is not checked"},
-	{"unchecked as a mirror", []RouteConfig{{Host: "f", Namespace: "docker.io", Registry: "free"}, {Host: "f", Registry: "free"}}, ""},
+	{"unchecked as a mirror", []RouteConfig{{Host: "f", Namespace: "docker.io", Registry: "free"}, {Registry: "main"}}, "[0].ns: registry \"free\" is not checked"},
+	{"namespace with a port", []RouteConfig{{Namespace: "localhost:5000", Registry: "hub"}}, "[0].ns: \"localhost:5000\" is not the name of a registry, such as docker.io; one with a port"},
+	{"names within a namespace", []RouteConfig{{Repository: "docker.io/library/**", Registry: "main"}, {Namespace: "docker.io", Registry: "hub"}}, "[0]: can never match, because what begins with docker.io/ is of docker.io; write ns"},
+	{"name of a namespace", []RouteConfig{{Repository: "docker.io", Registry: "main"}, {Namespace: "docker.io", Registry: "hub"}}, ""},
+	{"a namespace in parts", []RouteConfig{{Namespace: "docker.io", Repository: "acme/**", Registry: "main"}, {Namespace: "docker.io", Registry: "hub"}}, ""},
+	{"a namespace and its names", []RouteConfig{{Namespace: "docker.io", Registry: "main"}, {Registry: "main"}}, "[1]: would give ** of registry \"main\" a second name, **, beside docker.io/** of routes[0]"},
+	{"a namespace where its names lead as well", []RouteConfig{{Namespace: "docker.io", Registry: "main", Add: "docker.io"}, {Registry: "main"}}, ""},
 	{"unchecked after a wildcard", []RouteConfig{{Host: "*.b", Repository: "x/*", Registry: "main"}, {Host: "a.b", Registry: "free"}}, "[1].host: registry \"free\" is not checked"},
 	{"unchecked on a host of its own", []RouteConfig{{Host: "f", Registry: "free"}, {Registry: "main"}}, ""},
 	{"unchecked after another host", []RouteConfig{{Host: "a", Registry: "main"}, {Registry: "free"}}, ""},

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/proxy/upstream"
 )
@@ -11,33 +14,67 @@ import (
 // ValidateRoutes returns all mistakes in routes to registries as a
 // problem.List, with paths such as "[2].registry".
 func ValidateRoutes(routes []RouteConfig, registries map[string]upstream.Config) error {
-	checked := make(map[string]bool, len(registries))
-	for name, c := range registries {
-		checked[name] = c.Checked()
-	}
-	return validate(routes, checked)
+	return validate(routes, knownOf(registries))
 }
 
-// validate is ValidateRoutes for registries of which only matters whether the
-// gate checks them.
-func validate(routes []RouteConfig, checked map[string]bool) error {
+// known is what routes must know of a registry.
+type known struct {
+	checked   bool          // by the gate
+	namespace oci.Namespace // of a mirror
+}
+
+func knownOf(registries map[string]upstream.Config) map[string]known {
+	all := make(map[string]known, len(registries))
+	for name, c := range registries {
+		all[name] = known{c.Checked(), c.Namespace()}
+	}
+	return all
+}
+
+// validate is ValidateRoutes for as much of registries as it needs.
+func validate(routes []RouteConfig, registries map[string]known) error {
 	var l problem.List
-	if len(routes) == 0 && len(checked) != 1 {
-		l.Addf("", "there are %d registries; say with routes what goes where", len(checked))
+	if own := ownRegistries(registries); len(routes) == 0 && (len(own) > 1 || len(registries) == 0) {
+		l.Addf("", "there are %d registries; say with routes what goes where", len(own))
 	}
 	good := make([]int, 0, len(routes))
 	for i, r := range routes {
-		if err := r.validate(checked); err != nil {
+		if err := r.validate(registries); err != nil {
 			l.Under(at(i), err)
 		} else {
 			good = append(good, i)
 		}
-		if c, known := checked[r.Registry]; known && !c {
+		if c, ok := registries[r.Registry]; ok && !c.checked {
 			l.Under(at(i), validateUnchecked(routes, i))
 		}
 	}
-	l.Under("", validateTogether(routes, good))
+	l.Under("", validateTogether(routes, good, registries))
 	return l.Err()
+}
+
+// ownRegistries are the names of those that are no mirrors.
+func ownRegistries(registries map[string]known) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(registries)) {
+		if registries[name].namespace.Name == "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// implied are the routes that follow those of the configuration: to the only
+// registry, if there are none, and to each mirror what is asked in the place of
+// what it stands for.
+func implied(routes []RouteConfig, registries map[string]known) (more []RouteConfig) {
+	if own := ownRegistries(registries); len(routes) == 0 && len(own) == 1 {
+		more = append(more, RouteConfig{Registry: own[0]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(registries)) {
+		if n := registries[name].namespace; n.Name != "" {
+			more = append(more, RouteConfig{Namespace: n.Name, Registry: name})
+		}
+	}
+	return more
 }
 
 func at(i int) string { return "[" + strconv.Itoa(i) + "]" }
@@ -51,6 +88,9 @@ func validateUnchecked(routes []RouteConfig, i int) error {
 	c := routes[i]
 	if !c.all() || len(c.Actions) > 0 {
 		l.Addf("repository", "registry %q is not checked (check: false), so it must get all repositories of its host", c.Registry)
+	}
+	if c.Namespace != "" {
+		l.Addf("ns", "registry %q is not checked (check: false), so it cannot be asked in the place of another: clients have tokens of its own", c.Registry)
 	}
 	if c.Strip+c.Add+c.Rename != "" {
 		l.Addf("", "registry %q is not checked (check: false), so its names cannot be changed: clients have tokens of its own", c.Registry)
@@ -87,9 +127,11 @@ func (c condition) covers(other condition) bool {
 	return hosts && c.namespace == other.namespace && other.actions&^c.actions == 0
 }
 
-// A plan is all routes of a configuration, as far as they are good.
+// A plan is all routes of a configuration, as far as they are good, with the
+// names that rules have.
 type plan struct {
 	routes   []RouteConfig
+	written  int // of them; those that follow are implied
 	all      []condition
 	renames  []rename
 	images   []pattern // what the registry calls the repositories
@@ -98,21 +140,49 @@ type plan struct {
 
 // validateTogether looks, among the good routes, for some that can never match,
 // and for repositories with two names.
-func validateTogether(routes []RouteConfig, good []int) error {
+func validateTogether(routes []RouteConfig, good []int, registries map[string]known) error {
 	var l problem.List
-	n := len(routes)
-	p := plan{routes, make([]condition, n), make([]rename, n), make([]pattern, n), newBuckets()}
+	more := implied(routes, registries)
+	spaces := newNamespaces(allNamespaces(append(routes[:len(routes):len(routes)], more...), registries))
+	n := len(routes) + len(more)
+	p := plan{append(routes[:len(routes):len(routes)], more...), len(routes), make([]condition, n), make([]rename, n), make([]pattern, n), newBuckets()}
+	for i := range more {
+		good = append(good, len(routes)+i)
+	}
 	for _, i := range good {
-		c := routes[i].condition()
-		if j := p.taking(i, c, c.pattern); j >= 0 {
-			l.Addf(at(i), "can never match, because routes[%d] takes all of it", j)
+		c := p.routes[i].within(spaces)
+		p.all[i], p.renames[i] = c.condition(), c.rename()
+		if why := p.never(i, spaces); why != "" && i < p.written {
+			l.Addf(at(i), "can never match, because %s", why)
 		}
-		p.all[i], p.renames[i] = c, routes[i].rename()
-		p.images[i] = p.renames[i].image(c.pattern)
-		p.patterns.add(c.pattern, i)
+		p.images[i] = p.renames[i].image(p.all[i].pattern)
+		p.patterns.add(p.all[i].pattern, i)
 	}
 	l.Under("", p.validateNames(good))
 	return l.Err()
+}
+
+// never says why no request gets to the i-th route.
+func (p plan) never(i int, spaces namespaces) (why string) {
+	c := p.all[i]
+	if j := p.taking(i, c, c.pattern); j >= 0 {
+		return p.called(j) + " takes all of it"
+	}
+	if n := spaces.hosts[c.host]; n != nil && n.Name != c.namespace {
+		return "its host is for what is of " + n.Name + " alone"
+	}
+	if n := spaces.prefixes[c.pattern[0]]; n != nil && c.namespace == "" && len(c.pattern) > 1 {
+		return "what begins with " + n.Prefix + "/ is of " + n.Name + "; write ns: " + n.Name + ", and the names without it"
+	}
+	return ""
+}
+
+// called is what messages call a route.
+func (p plan) called(i int) string {
+	if i < p.written {
+		return "routes" + at(i)
+	}
+	return "the mirror " + p.routes[i].Registry
 }
 
 // taking is a route before the i-th that takes all that matches pattern and c's
@@ -137,7 +207,11 @@ const maxTwins = 10
 func (p plan) validateNames(good []int) error {
 	var l problem.List
 	seen := make(map[string]*buckets) // by registry: the names there
-	for _, j := range good {
+	written := slices.IndexFunc(good, func(i int) bool { return i >= p.written })
+	if written < 0 {
+		written = len(good)
+	}
+	for _, j := range append(good[written:len(good):len(good)], good[:written]...) { // so that what is told is one that is written
 		registry := p.routes[j].Registry
 		if seen[registry] == nil {
 			seen[registry] = newBuckets()
@@ -145,7 +219,7 @@ func (p plan) validateNames(good []int) error {
 		if i, inside := p.twin(j, seen[registry]); i >= 0 {
 			one, _ := p.renames[i].origin(inside)
 			two, _ := p.renames[j].origin(inside)
-			l.Addf(at(j), "would give %s of registry %q a second name, %s, beside %s of routes[%d]; a repository can have one name only, or the rights to one would be those to the other", inside, registry, two, one, i)
+			l.Addf(at(j), "would give %s of registry %q a second name, %s, beside %s of %s; a repository can have one name only, or the rights to one would be those to the other", inside, registry, two, one, p.called(i))
 		}
 		if len(l) == maxTwins {
 			break

@@ -18,8 +18,10 @@ type RouteConfig struct {
 
 	// Namespace is the registry in whose place the client asks the gate, such as
 	// docker.io: containerd and BuildKit say so in the parameter ns of a request
-	// to a mirror. A request with one that no route has is answered 404. Default:
-	// the gate itself is meant, by no ns or by one that is the Host.
+	// to a mirror, other clients write docker.io/ before a name, or come to one of
+	// the hosts of a mirror. The rest of the route has names without that, and
+	// rules and tokens have docker.io/library/alpine in any case. A ns that is
+	// neither here nor a mirror's is answered 404. Default: the gate itself.
 	Namespace string `yaml:"ns"`
 
 	// Repository is a pattern for names of repositories: "*" stands for
@@ -52,14 +54,14 @@ type RouteConfig struct {
 }
 
 // validate reports the mistakes that show in the route alone.
-func (c RouteConfig) validate(checked map[string]bool) error {
+func (c RouteConfig) validate(registries map[string]known) error {
 	var l problem.List
 	name := strings.TrimPrefix(c.Host, "*.")
 	if strings.ContainsAny(name, "/:*[] ") && strings.Count(name, ":") < 2 || c.Host != "" && name == "" {
 		l.Addf("host", "%q is not the name of a host alone, without scheme and port", c.Host)
 	}
-	if c.Namespace != "" && !oci.ValidNamespace(c.Namespace) {
-		l.Addf("ns", "%q is not the name of a registry, such as docker.io", c.Namespace)
+	if c.Namespace != "" && !c.namesMirror(registries) && !oneComponent(strings.ToLower(c.Namespace)) {
+		l.Addf("ns", "%q is not the name of a registry, such as docker.io; one with a port needs a registry with kind: mirror, and mirror.prefix", c.Namespace)
 	}
 	if _, err := compile(c.Repository); err != nil {
 		l.Addf("repository", "%v", err)
@@ -71,7 +73,7 @@ func (c RouteConfig) validate(checked map[string]bool) error {
 	}
 	if c.Registry == "" {
 		l.Addf("registry", "is missing")
-	} else if _, known := checked[c.Registry]; !known {
+	} else if _, ok := registries[c.Registry]; !ok {
 		l.Addf("registry", "there is no registry %q", c.Registry)
 	}
 	l.Under("", c.validateNames())
@@ -103,6 +105,35 @@ func (c RouteConfig) validateNames() error {
 		l.Addf("strip", "not every name that matches repository %q begins with %s/", c.Repository, s)
 	}
 	return l.Err()
+}
+
+// namesMirror reports whether the route has the ns of a mirror.
+func (c RouteConfig) namesMirror(registries map[string]known) bool {
+	for _, r := range registries {
+		if r.namespace.Name == strings.ToLower(c.Namespace) {
+			return true
+		}
+	}
+	return false
+}
+
+func oneComponent(s string) bool { return oci.ValidName(s) && !strings.Contains(s, "/") }
+
+// within is the route as it would be without ns: with the names that rules
+// have.
+func (c RouteConfig) within(spaces namespaces) RouteConfig {
+	n := spaces.names[strings.ToLower(c.Namespace)]
+	if n == nil {
+		return c
+	}
+	if c.Repository == "" {
+		c.Repository = deep
+	}
+	c.Repository = n.Prefix + "/" + c.Repository
+	if c.Rename == "" {
+		c.Strip = n.Prefix + "/" + c.Strip
+	}
+	return c
 }
 
 // condition is what a valid route wants of a request.

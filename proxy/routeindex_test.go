@@ -152,7 +152,7 @@ func BenchmarkValidate(b *testing.B) {
 		configs = append(configs, c)
 	}
 	for b.Loop() {
-		if err := validate(configs, map[string]bool{"main": true, "other": true}); err != nil {
+		if err := validate(configs, twoRegistries); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -38,7 +38,7 @@ func (u Uploads) withDefaults() Uploads {
 // state of a session to whoever may read the repository.
 type session struct {
 	subject, registry string
-	repo              string // as the client calls it
+	repo              string // as rules call it
 	upload            string // the registry's id
 }
 
@@ -155,7 +155,7 @@ func (g *Gateway) session(r *http.Request, x exchange) (ticket, error) {
 
 // session is the client's session with an id of the registry's.
 func (x exchange) session(id string) session {
-	return session{x.grant.Subject, x.route.Registry, x.req.Repo, id}
+	return session{x.grant.Subject, x.route.Registry, x.name, id}
 }
 
 // ticketFor is the parameter of a link that leads to a session, which is on the

@@ -34,9 +34,6 @@ func (a *answer) send() error {
 		h["Content-Type"] = octets // or net/http guesses, and text/html is one of its guesses
 	}
 	setOwn(h, a.req.Op)
-	if ns := a.req.Namespace; ns != "" {
-		h["Oci-Namespace"] = []string{ns} // distribution-spec, "Registry Proxying"
-	}
 	if a.res.StatusCode >= 300 && a.res.StatusCode != http.StatusNotModified {
 		h["Cache-Control"] = noStore
 	}

@@ -32,6 +32,10 @@ type Parts struct {
 	Keys    *keyring.Ring
 	Revoked *Revocations     // must be there for a Verifier; an Issuer needs none
 	Now     func() time.Time // nil is time.Now
+
+	// Namespaces are those that a Verifier knows tokens for besides the
+	// service's.
+	Namespaces []oci.Namespace
 }
 
 func (p Parts) withDefaults() Parts {

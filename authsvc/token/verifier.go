@@ -30,6 +30,8 @@ type Verifier struct {
 	revoked *Revocations
 	now     func() time.Time
 	known   *cache.Cache[[sha256.Size]byte, verified]
+
+	namespaces map[string]string // by audience; "" is that of the service
 }
 
 // verified is a token whose signature was good; it has its dates still to be
@@ -40,11 +42,16 @@ type verified struct {
 	notBefore time.Time
 }
 
-// NewVerifier returns a Verifier for tokens of cfg's issuer and service.
+// NewVerifier returns a Verifier for tokens of cfg's issuer and service, and for
+// those that are good for one of p's namespaces alone.
 func NewVerifier(cfg Config, p Parts) *Verifier {
-	p = p.withDefaults()
+	p, cfg = p.withDefaults(), cfg.WithDefaults()
 	known := cache.New[[sha256.Size]byte, verified](cache.Options{Size: mostKnown, TTL: minExpiration * time.Second, Now: p.Now})
-	return &Verifier{cfg.WithDefaults(), p.Keys, p.Revoked, p.Now, known}
+	namespaces := map[string]string{cfg.Service: ""}
+	for _, n := range p.Namespaces {
+		namespaces[n.Audience(cfg.Service)] = n.Name
+	}
+	return &Verifier{cfg, p.Keys, p.Revoked, p.Now, known, namespaces}
 }
 
 // Verify returns the grant behind a token. Its error is an *oci.Refusal. The
@@ -127,7 +134,10 @@ func (v *Verifier) read(text string) (verified, error) {
 		return verified{}, err
 	}
 	return verified{
-		grant:     oci.Grant{Subject: set.Subject, Scope: set.Access, Expires: time.Unix(set.Expires, 0), ID: set.ID, Labels: set.Labels},
+		grant: oci.Grant{
+			Subject: set.Subject, Scope: set.Access, Expires: time.Unix(set.Expires, 0), ID: set.ID, Labels: set.Labels,
+			Namespace: v.namespaces[set.Audience],
+		},
 		issued:    time.Unix(set.IssuedAt, 0),
 		notBefore: time.Unix(set.NotBefore, 0),
 	}, nil
@@ -158,10 +168,11 @@ func (v *Verifier) leaf(part string) (keyring.Verifier, error) {
 // forgery with a stolen key, and revocations would not be kept long enough.
 func (v *Verifier) check(set claimSet, leaf keyring.Verifier) error {
 	life := set.Expires - set.IssuedAt
+	_, ours := v.namespaces[set.Audience]
 	switch {
 	case set.Issuer != v.cfg.Issuer:
 		return fmt.Errorf("issuer is %q", set.Issuer)
-	case set.Audience != v.cfg.Service:
+	case !ours:
 		return fmt.Errorf("audience is %q", set.Audience)
 	case life <= 0 || life > int64(keyring.MaxTokenLife/time.Second):
 		return fmt.Errorf("life is %d seconds", life)

@@ -115,6 +115,13 @@ func (h *Hosts) has(got host) bool {
 // host of a Location is another text.
 func Origin(r *http.Request) string { return "https://" + r.Host }
 
+// Hostname is the Host of a request without its port, in lower case and without
+// brackets; "" if it is none.
+func Hostname(r *http.Request) string {
+	h, _ := parseHost(r.Host)
+	return h.name
+}
+
 // A host is a Host header taken apart.
 type host struct {
 	name string     // lower case, without brackets

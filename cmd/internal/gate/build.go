@@ -60,7 +60,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (_ *generation,
 	if g.hosts, err = edge.NewHosts(hosts); err != nil {
 		return nil, err
 	}
-	parts := token.Parts{Keys: p.ring, Revoked: p.revoked}
+	parts := token.Parts{Keys: p.ring, Revoked: p.revoked, Namespaces: namespaces(file)}
 	issuer := token.NewIssuer(file.Auth.Token, parts)
 	g.known = p.knownLogins(file)
 	service, err := p.service(g, issuer)
@@ -114,7 +114,7 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 	if err != nil {
 		return nil, err
 	}
-	login, err := p.login(g)
+	login, guests, err := p.login(g)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,13 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 	return authsvc.New(authsvc.Parts{
 		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: token.NewLabels(p.store),
 		Observe: p.meter.Token, Log: p.log,
+		Namespaces: namespaces(g.file), Guests: guests,
 	}), nil
+}
+
+// namespaces are the registries in whose place the gate can be asked.
+func namespaces(file *configs.File) []oci.Namespace {
+	return proxy.Namespaces(file.Routes, file.Registries)
 }
 
 // openPools makes a pool of each registry.

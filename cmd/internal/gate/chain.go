@@ -42,8 +42,9 @@ func (m *chainMaker) highest() int {
 
 // login makes what logs people in. To add an authenticator is to add a line
 // here, where docker_auth has it: that is the order that people rely on. The
-// htpasswd file is an appendix to users.
-func (p *process) login(g *generation) (authn.Authenticator, error) {
+// htpasswd file is an appendix to users. guests does the same on hosts where
+// strangers are let in.
+func (p *process) login(g *generation) (users, guests authn.Authenticator, err error) {
 	m := &chainMaker{process: p, file: g.file, databases: &g.databases}
 	for _, add := range []func(authsvc.Config) error{
 		m.addUsers,
@@ -55,7 +56,7 @@ func (p *process) login(g *generation) (authn.Authenticator, error) {
 		m.addXorm,
 	} {
 		if err := add(g.file.Auth); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	g.users = m.chain
@@ -63,9 +64,18 @@ func (p *process) login(g *generation) (authn.Authenticator, error) {
 	p.openPages(g, m.people)
 	limits, err := p.limitLogins(g.file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy)), nil
+	// What is remembered of some of the chain says nothing of all of it: who is
+	// known to them would pass for whoever comes before them.
+	apart, err := p.limitLogins(g.file)
+	if err != nil {
+		return nil, nil, err
+	}
+	guests = authsvc.NewGuests(g.users, func(some authn.Chain) authn.Authenticator {
+		return m.personal(authsvc.NewLogin(some, password.NewCache[authn.Identity](cache.Options{}), apart, decoy))
+	})
+	return m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy)), guests, nil
 }
 
 // limitLogins makes what counts wrong passwords, in the state.
