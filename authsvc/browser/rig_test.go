@@ -211,6 +211,7 @@ func checkGuards(t *testing.T, w *httptest.ResponseRecorder) {
 	for key, want := range map[string]string{
 		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
 		"Content-Security-Policy": policy, "X-Frame-Options": "DENY",
+		"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 	} {
 		if got := w.Header().Get(key); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)

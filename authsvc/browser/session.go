@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/edge"
@@ -124,4 +126,22 @@ func fromHere(r *http.Request) bool {
 		return false
 	}
 	return origin == "" || origin == "null" || origin == edge.Origin(r)
+}
+
+// logOut ends the session in this browser.
+func (p *Pages) logOut(w http.ResponseWriter, r *http.Request) error {
+	s, err := p.posted(r)
+	switch {
+	case errors.Is(err, errNoSession):
+		return goTo(w, loginPath)
+	case err != nil:
+		return p.sayWrong(w, r, err)
+	}
+	if err := p.end(r.Context(), s); err != nil {
+		return p.sayWrong(w, r, err)
+	}
+	forget(w, sessionCookie)
+	forget(w, madeCookie)
+	p.log.Info("logged out", zap.String("subject", s.Account), zap.String("method", s.Method))
+	return goTo(w, loginPath)
 }

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -56,61 +57,6 @@ func rawPath(r *http.Request) string {
 	return path
 }
 
-// goOut sends the browser to the provider, for a visit of which the rest is
-// made here.
-func (p *Pages) goOut(w http.ResponseWriter, r *http.Request, m *People, v visit) error {
-	v.Method, v.Redirect = m.Name(), edge.Origin(r)+m.method.Path
-	v.State, v.Nonce, v.Verifier, v.Begun = random(), random(), random(), p.now().Unix()
-	address, err := m.method.Provider.AuthURL(r.Context(), idp.Start{Redirect: v.Redirect, State: v.State, Nonce: v.Nonce, Verifier: v.Verifier, Consent: v.Consent})
-	if err != nil {
-		return p.sayDown(w, r, m, err)
-	}
-	back, err := redirectIn(address)
-	if err != nil {
-		return p.sayDown(w, r, m, err)
-	}
-	if plainHost(back.Host) != plainHost(r.Host) {
-		// The provider sends browsers back to another of our names, where the
-		// cookie would not be: begin there.
-		w.Header().Set("Location", "https://"+back.Host+m.method.Path)
-		w.WriteHeader(http.StatusFound)
-		return nil
-	}
-	v.Redirect = back.String()
-	if err := p.cookies.give(w, loginCookie, v, loginTime); err != nil {
-		return err
-	}
-	w.Header().Set("Location", address)
-	w.WriteHeader(http.StatusFound)
-	return nil
-}
-
-// redirectIn is where the provider at address is to send the browser back to:
-// what the configuration says of that comes before what we ask for.
-func redirectIn(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, err
-	}
-	back, err := url.Parse(u.Query().Get("redirect_uri"))
-	if err == nil && (back.Scheme != "https" || back.Host == "") {
-		err = errors.New("the address of the provider has no redirect_uri with https")
-	}
-	return back, err
-}
-
-// pathOf is the path of a redirect_uri.
-func pathOf(redirect string) string {
-	u, err := url.Parse(redirect)
-	if err != nil {
-		return ""
-	}
-	return u.EscapedPath()
-}
-
-// plainHost is a host without the port that https has anyhow.
-func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
-
 // comeBack ends a login with what the browser brought from the provider.
 func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Values) error {
 	if r.Method != http.MethodGet {
@@ -139,8 +85,24 @@ func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Value
 		return p.goOut(w, r, m, visit{Consent: true})
 	}
 	forget(w, madeCookie)
+	p.noteHolders(r.Context(), m, person.Account)
 	p.log.Info("logged in", zap.String("subject", person.Account), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)))
 	return goTo(w, tokensPath)
+}
+
+// noteHolders tells the operator that somebody goes by a name now by which
+// others have logged in at a provider that comes after m. It was theirs: they
+// are not let in from now on, and who has it now may be a stranger to them.
+func (p *Pages) noteHolders(ctx context.Context, m *People, account string) {
+	for _, other := range p.methods {
+		if other == m {
+			continue
+		}
+		if l, err := other.read(ctx, account); err == nil && !other.ended(l) {
+			p.log.Warn("the name is taken from whoever has logged in with it at another provider",
+				zap.String("subject", account), zap.String("method", m.Name()), zap.String("from", other.Name()))
+		}
+	}
 }
 
 var (
@@ -180,24 +142,6 @@ func isWhole(query url.Values) bool {
 		}
 	}
 	return (query.Get("code") == "") != (query.Get("error") == "")
-}
-
-// logOut ends the session in this browser.
-func (p *Pages) logOut(w http.ResponseWriter, r *http.Request) error {
-	s, err := p.posted(r)
-	switch {
-	case errors.Is(err, errNoSession):
-		return goTo(w, loginPath)
-	case err != nil:
-		return p.sayWrong(w, r, err)
-	}
-	if err := p.end(r.Context(), s); err != nil {
-		return p.sayWrong(w, r, err)
-	}
-	forget(w, sessionCookie)
-	forget(w, madeCookie)
-	p.log.Info("logged out", zap.String("subject", s.Account), zap.String("method", s.Method))
-	return goTo(w, loginPath)
 }
 
 // A visitor is a person whom a provider vouches for, and who does not get in.

@@ -201,6 +201,22 @@ func TestTakenNameOnThePages(t *testing.T) {
 
 // TestCallbackOfAnotherName: the provider sends browsers to a name of the gate
 // which is not the one by which this one has come.
+// TestTakenOverNameIsLogged: the first of two providers has the name, as it is
+// documented. That somebody had it before is not left to be found out.
+func TestTakenOverNameIsLogged(t *testing.T) {
+	const message = "the name is taken from whoever has logged in with it at another provider"
+	r := newRig(t)
+	b := r.browser()
+	b.comeBack("/oidc_auth/okta", b.start("/oidc_auth/okta"))
+	if r.logged(message) || b.get("/tokens").Code != http.StatusOK {
+		t.Fatal("alice is not logged in, or has taken her own name")
+	}
+	r.logIn()
+	if !r.logged(message) || b.get("/tokens").Code != http.StatusSeeOther {
+		t.Error("two have the name, or nobody is told")
+	}
+}
+
 func TestCallbackOfAnotherName(t *testing.T) {
 	r := newRig(t)
 	r.github.redirect = "https://other.test/github_auth"
