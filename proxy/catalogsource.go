@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/proxy/upstream"
@@ -16,13 +18,41 @@ import (
 // A source asks a registry for its listing on the gate's own behalf.
 type source struct{ pool *upstream.Pool }
 
-// Page is listing.Source's. A registry without a catalog answers 404 or 405.
+// A leaf is a page of a registry's listing.
+type leaf struct {
+	names []string
+	more  bool
+}
+
+// Page is listing.Source's. It asks another server of the registry if one
+// fails, as with any read.
 func (s source) Page(ctx context.Context, last string) (names []string, more bool, err error) {
-	ep, done, err := s.pool.Pick(upstream.Want{})
-	if err != nil {
-		return nil, false, err
+	var failed []*upstream.Endpoint
+	for {
+		ep, done, none := s.pool.Pick(upstream.Want{Not: failed})
+		if none != nil {
+			return nil, false, cmp.Or(err, none)
+		}
+		var l leaf
+		var reason string
+		l, reason, err = s.ask(ctx, ep, last)
+		done()
+		failed = append(failed, ep)
+		if reason == "" || ctx.Err() != nil || len(failed) == mostTries || !s.pool.Several() || !s.pool.Again(reason) {
+			return l.names, l.more, err
+		}
 	}
-	defer done()
+}
+
+// pageTime bounds how long the body of a page may take.
+const pageTime = time.Minute
+
+// ask gets a page from one server. The reason is one for which another may be
+// asked; "" if there is none. A registry without a catalog answers 404 or 405;
+// one that does so in the middle of it has lost the rest.
+func (s source) ask(ctx context.Context, ep *upstream.Endpoint, last string) (l leaf, reason string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	q := url.Values{"n": {fmt.Sprint(mostPage)}}
 	if last != "" {
 		q.Set("last", last)
@@ -30,32 +60,48 @@ func (s source) Page(ctx context.Context, last string) (names []string, more boo
 	out := (&http.Request{Method: http.MethodGet, URL: ep.Target("/v2/_catalog", q.Encode()), Header: http.Header{}}).WithContext(ctx)
 	res, err := ep.Send(out, oci.Grant{}, []oci.Access{oci.CatalogAccess()})
 	if err != nil {
-		return nil, false, err
+		return l, notSent(err), err
 	}
 	defer res.Body.Close()
-	switch res.StatusCode {
-	case http.StatusOK:
-		names, err = readCatalog(res.Body)
-		return names, res.Header.Get("Link") != "", err
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return nil, false, nil
+	defer time.AfterFunc(pageTime, cancel).Stop()
+	switch status := res.StatusCode; {
+	case status == http.StatusOK:
+		l.more = res.Header.Get("Link") != ""
+		l.names, reason, err = readCatalog(res.Body)
+		return l, reason, err
+	case last == "" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed):
+		return l, "", nil
+	case upstream.Sick(status):
+		reason = upstream.BadStatus
 	}
-	return nil, false, errors.New("the registry answered " + res.Status + " to GET /v2/_catalog")
+	return l, reason, errors.New("the registry answered " + res.Status + " to GET /v2/_catalog")
 }
 
-func readCatalog(from io.Reader) ([]string, error) {
+// notSent is the reason that goes with an error of Endpoint.Send.
+func notSent(err error) string {
+	var e *oci.Error
+	switch {
+	case errors.Is(err, upstream.ErrConnect):
+		return upstream.NotConnected
+	case errors.As(err, &e): // the gate's own
+		return ""
+	}
+	return upstream.NoAnswer
+}
+
+func readCatalog(from io.Reader) (names []string, reason string, err error) {
 	text, err := io.ReadAll(io.LimitReader(from, maxWhole+1))
 	if err != nil {
-		return nil, err
+		return nil, upstream.BrokeOff, err
 	}
 	if len(text) > maxWhole {
-		return nil, errors.New("a page of the registry's catalog is larger than 4 MiB")
+		return nil, "", errors.New("a page of the registry's catalog is larger than 4 MiB")
 	}
 	var body struct {
 		Repositories []string `json:"repositories"`
 	}
 	if err := json.Unmarshal(text, &body); err != nil {
-		return nil, fmt.Errorf("the registry's catalog: %w", err)
+		return nil, "", fmt.Errorf("the registry's catalog: %w", err)
 	}
-	return body.Repositories, nil
+	return body.Repositories, "", nil
 }
