@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -61,8 +62,8 @@ cannot be read.`,
 		},
 	}
 	asJSON := c.Flags().Bool("json", false, "print the report as JSON")
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		result, err := convert(args[0])
+	c.RunE = func(c *cobra.Command, args []string) error {
+		result, err := convertUntil(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -78,6 +79,27 @@ cannot be read.`,
 		return err
 	}
 	return c
+}
+
+// convertUntil gives up when somebody wants the program to end: FILE may be a
+// pipe that nobody writes to. What goes on in the background ends with the
+// program.
+func convertUntil(ctx context.Context, path string) (dockerauth.Result, error) {
+	type outcome struct {
+		dockerauth.Result
+		error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		result, err := convert(path)
+		done <- outcome{result, err}
+	}()
+	select {
+	case o := <-done:
+		return o.Result, o.error
+	case <-ctx.Done():
+		return dockerauth.Result{}, errors.New("interrupted")
+	}
 }
 
 // convert reads no more of a file than the conversion takes.

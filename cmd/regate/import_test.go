@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/regate/regate/configs"
@@ -40,6 +43,29 @@ func imported(t *testing.T, source string) moved {
 		t.Fatalf("check refuses the result: %d %s%s", code, out, errText)
 	}
 	return m
+}
+
+// TestImportIsInterrupted by the first signal, whatever it waits for.
+func TestImportIsInterrupted(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	var out bytes.Buffer
+	errFile, err := os.Create(filepath.Join(t.TempDir(), "err"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer errFile.Close()
+	code := run(ctx, []string{"import", "docker_auth", pipe}, streams{strings.NewReader(""), &out, errFile})
+	if said, _ := os.ReadFile(errFile.Name()); code != exitError || out.Len() > 0 || string(said) != "interrupted\n" {
+		t.Errorf("exit code %d, %q, %q", code, out.String(), said)
+	}
+	if w, err := os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil { // whoever still waits goes on
+		_ = w.Close()
+	}
 }
 
 func (m moved) load(t *testing.T) *configs.File {
