@@ -60,6 +60,7 @@ func readPostgres(text string) (*pgx.ConnConfig, error) {
 	for _, own := range ownParams {
 		delete(cfg.RuntimeParams, own)
 	}
+	cfg.RuntimeParams["client_encoding"] = "UTF8" // or the letters of a name would be others there
 	// No statements are prepared, which a pooler between would mix up.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
