@@ -43,6 +43,7 @@ type RegistryConfig struct {
 	HTTP    string // more keys of its http section, each line indented by two
 	Path    string // where /v2/ is, if HTTP has a prefix
 	Store   string // the folder of its store, for registries that share one; "" is one of its own
+	Storage string // where its store is instead, as flow YAML, e.g. {s3: {…}}
 	Secret  string // what it signs the state of uploads with; "" is the same for all
 }
 
@@ -69,22 +70,21 @@ func (cfg RegistryConfig) yaml(dir string) string {
 	if cfg.Store == "" {
 		cfg.Store = filepath.Join(dir, "store")
 	}
-	if cfg.Store == "" {
-		cfg.Store = filepath.Join(dir, "store")
+	if cfg.Storage == "" {
+		cfg.Storage = fmt.Sprintf("{filesystem: {rootdirectory: %s}}", cfg.Store)
 	}
+	storage := strings.TrimSuffix(cfg.Storage, "}") + ", delete: {enabled: true}}"
 	if cfg.Secret == "" {
 		cfg.Secret = "testbed"
 	}
 	text := fmt.Sprintf(`version: 0.1
 log: {level: info, accesslog: {disabled: false}}
-storage:
-  filesystem: {rootdirectory: %s}
-  delete: {enabled: true}
+storage: %s
 http:
   addr: %s
   secret: %s
 %s
-`, cfg.Store, cfg.Addr, cfg.Secret, cfg.HTTP)
+`, storage, cfg.Addr, cfg.Secret, cfg.HTTP)
 	if cfg.Auth != "" {
 		text += "auth: " + cfg.Auth + "\n"
 	}
