@@ -26,6 +26,9 @@ type Authorizer interface {
 // registry holds, becomes an upload. A refusal would cost containerd the whole
 // push (protocol.md 4.3).
 func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci.Grant, oci.Request, error) {
+	if err := checkPull(route, req); err != nil { // whoever it is
+		return oci.Grant{}, req, err
+	}
 	if !route.Pool.Checked() {
 		return oci.Grant{Unchecked: shown(r, nil).Authorization}, req, nil
 	}

@@ -98,34 +98,27 @@ func (g *Gateway) Close() { g.catalog.close() }
 // Serve answers one request. It is for edge.Handler, which renders its error.
 func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	rec := edge.RecordFrom(r.Context())
-	h := w.Header()
-	h["Docker-Distribution-Api-Version"] = apiVersion // also on errors: docker looks for it
-	h["X-Content-Type-Options"] = noSniff             // whoever may push writes what a browser would show under our name
+	setAlways(w.Header())
 
 	req, err := parse(r)
 	if err != nil {
 		return err
 	}
-	rec.Op = req.Op.String()
-	rec.Repo = g.routes.Public(r.Host, req)
+	rec.Op, rec.Repo = req.Op.String(), g.routes.Public(r.Host, req)
 
 	route, err := g.routes.Find(r.Host, req)
 	if err != nil {
 		return err
 	}
 	rec.Route = route.Registry
-	if req.Namespace != "" {
-		h["Oci-Namespace"] = []string{req.Namespace} // distribution-spec, "Registry Proxying"
-	}
-	if err := checkPull(route, req); err != nil {
-		return err
-	}
+	setNamespace(w.Header(), req)
 
 	grant, req, err := g.authorize(r, route, req)
 	if err != nil {
 		return err
 	}
 	rec.Subject, rec.TokenID = grant.Subject, grant.ID
+
 	x := exchange{req: req, name: rec.Repo, route: route, grant: grant}
 	if x.sent, err = g.routes.renamed(r.Host, req, route); err != nil {
 		return err
@@ -133,18 +126,14 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if x.ticket, err = g.session(r, x); err != nil {
 		return err
 	}
-
-	if req.Op == oci.Ping && route.Pool.Checked() {
-		return pong(w, r)
+	if x.own() {
+		return g.reply(w, r, x)
 	}
 	leave, err := g.admit(r, route)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if req.Op == oci.ListCatalog && route.Pool.Checked() {
-		return g.list(w, r, x)
-	}
 	if x.ep, x.done, err = pick(r, x); err != nil {
 		return err
 	}

@@ -71,6 +71,21 @@ func toClient(name string) bool {
 	return strings.HasPrefix(name, "Oci-") && name != "Oci-Namespace" // the registry knows of none
 }
 
+// setAlways sets what every answer has, errors too: docker looks for the first,
+// and whoever may push writes what a browser would show under our name.
+func setAlways(h http.Header) {
+	h["Docker-Distribution-Api-Version"] = apiVersion
+	h["X-Content-Type-Options"] = noSniff
+}
+
+// setNamespace says in whose place the gate answers (distribution-spec,
+// "Registry Proxying").
+func setNamespace(h http.Header, req oci.Request) {
+	if req.Namespace != "" {
+		h["Oci-Namespace"] = []string{req.Namespace}
+	}
+}
+
 // setOwn sets the fields that the gate answers for. No cache between the gate
 // and the client may keep what only this client was granted; the client itself
 // may keep a blob, which never changes.

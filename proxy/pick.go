@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/regate/regate/internal/oci"
@@ -29,22 +28,3 @@ func pick(r *http.Request, x exchange) (ep *upstream.Endpoint, done func(), err 
 func unavailable(err error) error {
 	return oci.Errorf(oci.Unavailable, "registry unavailable").Because(err).With("Retry-After", "10")
 }
-
-// pong answers GET /v2/ for somebody who is let in. No registry is asked:
-// clients want to know whether there is one, and whether their token is good.
-func pong(w http.ResponseWriter, r *http.Request) error {
-	h := w.Header()
-	setOwn(h, oci.Ping)
-	h["Content-Type"] = jsonType
-	h["Content-Length"] = pongLength
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := io.WriteString(w, "{}")
-	return err
-}
-
-var (
-	jsonType   = []string{"application/json"}
-	pongLength = []string{"2"}
-)
