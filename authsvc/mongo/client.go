@@ -1,12 +1,9 @@
 package mongo
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -53,41 +50,11 @@ func newCollection(dial DialInfo, name string) (*collection, error) {
 	c := &collection{dial: dial.withDefaults(), name: name}
 	var wrong problem.List
 	var err error
-	c.password, err = dial.password()
+	c.password, err = authn.ReadSecret(dial.PasswordFile, dial.Password)
 	wrong.Under("dial_info.password_file", err)
-	c.roots, err = rootsIn(dial.CACertificate)
+	c.roots, err = authn.ReadRoots(dial.CACertificate)
 	wrong.Under("dial_info.ca_certificate", err)
 	return c, wrong.Err()
-}
-
-// password is without the white space that editors leave at the end of a file.
-func (d DialInfo) password() (authn.Secret, error) {
-	if d.PasswordFile == "" {
-		return d.Password, nil
-	}
-	text, err := os.ReadFile(d.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	if text = bytes.TrimSpace(text); len(text) == 0 {
-		return "", fmt.Errorf("%s is empty", d.PasswordFile)
-	}
-	return authn.Secret(text), nil
-}
-
-func rootsIn(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil // those of the system
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
-	}
-	return roots, nil
 }
 
 // find returns the documents that filter is about, at most so many of them and,

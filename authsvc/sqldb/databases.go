@@ -1,10 +1,7 @@
 package sqldb
 
 import (
-	"bytes"
 	"crypto/x509"
-	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -45,12 +42,12 @@ func (s *Databases) Close() error {
 // files, and its error is a problem.List.
 func (s *Databases) get(c Connection) (*database, error) {
 	var wrong problem.List
-	text, err := c.text()
+	text, err := authn.ReadSecret(c.ConnStringFile, c.ConnString)
 	wrong.Under("conn_string_file", err)
 	if c.ConnStringFile != "" && err == nil {
 		c.checkText(&wrong, "conn_string_file", text.Reveal())
 	}
-	roots, err := rootsIn(c.CA)
+	roots, err := authn.ReadRoots(c.CA) // nil is what the conn string says
 	wrong.Under("ca", err)
 	if wrong.Fatal() {
 		return nil, wrong
@@ -82,35 +79,4 @@ func connectTo(to target, roots *x509.CertPool) (*database, error) {
 		return nil, err
 	}
 	return &database{dialect: d, db: a.connect(roots)}, nil
-}
-
-// text is the conn string, without the white space that editors leave at the
-// end of its file.
-func (c Connection) text() (authn.Secret, error) {
-	if c.ConnStringFile == "" {
-		return c.ConnString, nil
-	}
-	text, err := os.ReadFile(c.ConnStringFile)
-	if err != nil {
-		return "", err
-	}
-	if text = bytes.TrimSpace(text); len(text) == 0 {
-		return "", fmt.Errorf("%s is empty", c.ConnStringFile)
-	}
-	return authn.Secret(text), nil
-}
-
-func rootsIn(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil // what the conn string says
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
-	}
-	return roots, nil
 }

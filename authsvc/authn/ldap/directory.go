@@ -40,7 +40,7 @@ func New(cfg Config, log *zap.Logger) (*Directory, error) {
 	if d.password, err = passwordIn(cfg); err != nil {
 		wrong.Under("bind_password_file", err)
 	}
-	roots, err := rootsIn(cfg.CACertificate)
+	roots, err := authn.ReadRoots(cfg.CACertificate)
 	wrong.Under("ca_certificate", err)
 	if len(wrong) > 0 {
 		return nil, wrong

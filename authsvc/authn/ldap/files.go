@@ -1,48 +1,21 @@
 package ldap
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net"
-	"os"
 
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/authsvc/authn"
 )
 
-// passwordIn reads the password of BindDN, without the white space that
-// editors leave at its end. Other than docker_auth's, it is read once: when it
-// changes, there is another generation.
+// passwordIn reads the password of BindDN, other than docker_auth's once.
 func passwordIn(cfg Config) (authn.Secret, error) {
-	if cfg.BindPasswordFile == "" || cfg.InitialBindAsUser {
+	if cfg.InitialBindAsUser {
 		return "", nil
 	}
-	text, err := os.ReadFile(cfg.BindPasswordFile)
-	if err != nil {
-		return "", err
-	}
-	if text = bytes.TrimSpace(text); len(text) == 0 {
-		return "", fmt.Errorf("%s is empty", cfg.BindPasswordFile)
-	}
-	return authn.Secret(text), nil
-}
-
-func rootsIn(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil // those of the system
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
-	}
-	return roots, nil
+	return authn.ReadSecret(cfg.BindPasswordFile, "")
 }
 
 func (c Config) servers(roots *x509.CertPool, log *zap.Logger) (all []*server) {
