@@ -3,6 +3,7 @@ package password
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -62,6 +63,13 @@ func TestStored(t *testing.T) {
 				t.Errorf("Open() = %v, %v; want %v", open, openErr, tt.open)
 			}
 		})
+	}
+}
+
+func TestStoredHighestCost(t *testing.T) {
+	hash := fmt.Sprintf("$2a$%d$%s", MostCost, digest)
+	if open, err := NewStored(NewPool(Options{}), false).Open(&hash); !open || err != nil {
+		t.Errorf("Open() of the highest cost = %v, %v", open, err)
 	}
 }
 

@@ -86,6 +86,13 @@ func TestParametersOfAnotherDriver(t *testing.T) {
 }
 
 // TestCAIsChecked whatever the conn string says.
+func TestParametersThatCanBeAbused(t *testing.T) {
+	cfg, err := readMySQL("u@tcp(a:1)/d?multiStatements=true&interpolateParams=true&allowOldPasswords=true")
+	if err != nil || cfg.MultiStatements || cfg.InterpolateParams || cfg.AllowOldPasswords {
+		t.Errorf("the driver is told %+v (%v)", cfg, err)
+	}
+}
+
 func TestCAIsChecked(t *testing.T) {
 	roots := x509.NewCertPool()
 	cfg, err := pgx.ParseConfig("postgres://u@a/d?sslmode=disable")

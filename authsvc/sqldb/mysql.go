@@ -17,16 +17,10 @@ var errMySQL = errors.New("is no USER:PASSWORD@tcp(HOST:3306)/DATABASE")
 
 // parseMySQL reads what xorm hands to the same driver.
 func parseMySQL(text string) (address, error) {
-	cfg, err := mysql.ParseDSN(text)
-	switch {
-	case err != nil || cfg.DBName == "":
-		return address{}, errMySQL
-	case cfg.AllowAllFiles:
-		return address{}, errors.New("has allowAllFiles, with which the server may read every file of this machine: delete it")
+	cfg, err := readMySQL(text)
+	if err != nil {
+		return address{}, err
 	}
-	// Whatever stands there: nothing of this is needed, and each can be abused.
-	cfg.MultiStatements, cfg.InterpolateParams, cfg.AllowOldPasswords = false, false, false
-	cfg.Logger = silent{}
 	a := address{open: cfg.TLS == nil || cfg.TLS.InsecureSkipVerify || cfg.AllowFallbackToPlaintext}
 	a.how = "has no tls=true, so everybody on the way can read the hashes, and answer in the place of the database: add it, or give its ca"
 	a.password = cfg.Passwd != ""
@@ -35,6 +29,20 @@ func parseMySQL(text string) (address, error) {
 	}
 	a.connect = func(roots *x509.CertPool) *sql.DB { return openMySQL(cfg, a.host, roots) }
 	return a, nil
+}
+
+func readMySQL(text string) (*mysql.Config, error) {
+	cfg, err := mysql.ParseDSN(text)
+	switch {
+	case err != nil || cfg.DBName == "":
+		return nil, errMySQL
+	case cfg.AllowAllFiles:
+		return nil, errors.New("has allowAllFiles, with which the server may read every file of this machine: delete it")
+	}
+	// Whatever stands there: nothing of this is needed, and each can be abused.
+	cfg.MultiStatements, cfg.InterpolateParams, cfg.AllowOldPasswords = false, false, false
+	cfg.Logger = silent{}
+	return cfg, nil
 }
 
 func openMySQL(cfg *mysql.Config, host string, roots *x509.CertPool) *sql.DB {

@@ -99,7 +99,6 @@ func (u *Users) find(ctx context.Context, name string) (found account, err error
 	err = u.database.ask(ctx, u.timeout, func(ctx context.Context) error {
 		return u.database.each(ctx, func(r *sql.Rows) (bool, error) {
 			rows++
-			found = account{}
 			err := r.Scan(&found.name, &found.hash, &found.labels)
 			same = found.name == name
 			return !same && rows < mostRows, err

@@ -146,6 +146,37 @@ func TestNameIsTheOneWritten(t *testing.T) {
 	checkError(t, err, errOther)
 }
 
+// TestNamesThatNobodyHas are not asked about: the database is down here.
+func TestNamesThatNobodyHas(t *testing.T) {
+	users := usersOf(t, inFile("/nowhere/accounts.db"))
+	for _, name := range []string{"", "alice\x00", "alice\xff"} {
+		if _, err := users.Find(t.Context(), name); !errors.Is(err, authn.ErrUnknownUser) {
+			t.Errorf("Find(%q) = %v", name, err)
+		}
+	}
+	if _, err := users.Find(t.Context(), "😀"); errors.Is(err, authn.ErrUnknownUser) {
+		t.Errorf("Find() of a name that could be = %v", err)
+	}
+	users.database.foreign = func(error) bool { return true }
+	if _, err := users.Find(t.Context(), "😀"); !errors.Is(err, authn.ErrUnknownUser) {
+		t.Errorf("Find() of a name that the column cannot hold = %v", err)
+	}
+}
+
+// TestMoreRowsThanAskedFor: a server that does not stop is not listened to for
+// ever.
+func TestMoreRowsThanAskedFor(t *testing.T) {
+	path, db := newFile(t)
+	addUser(t, db, "admin", hashed(t, "root"), nil)
+	for range mostRows {
+		addUser(t, db, "Admin", "", nil)
+	}
+	users := usersOf(t, inFile(path))
+	users.query = "SELECT username, password_hash, labels FROM xorm_user WHERE ? != '' ORDER BY id DESC"
+	_, err := users.Find(t.Context(), "admin")
+	checkError(t, err, errOther)
+}
+
 // TestUsersFollowTheFile: it is asked each time, and may be replaced by another.
 func TestUsersFollowTheFile(t *testing.T) {
 	path, db := newFile(t)
