@@ -79,8 +79,8 @@ func TestPostgresIsEncrypted(t *testing.T) {
 
 // TestParametersOfAnotherDriver are not sent to the server, and others are.
 func TestParametersOfAnotherDriver(t *testing.T) {
-	cfg, err := readPostgres("postgres://u@a/d?binary_parameters=yes&search_path=x&fallback_application_name=docker_auth&client_encoding=latin1")
-	if err != nil || len(cfg.RuntimeParams) != 2 || cfg.RuntimeParams["search_path"] != "x" || cfg.RuntimeParams["client_encoding"] != "UTF8" {
+	cfg, err := readPostgres("postgres://u@a/d?binary_parameters=yes&search_path=x&fallback_application_name=docker_auth&client_encoding=latin1&default_query_exec_mode=simple_protocol")
+	if err != nil || len(cfg.RuntimeParams) != 2 || cfg.RuntimeParams["search_path"] != "x" || cfg.RuntimeParams["client_encoding"] != "UTF8" || cfg.DefaultQueryExecMode != pgx.QueryExecModeExec {
 		t.Errorf("the server is told %v (%v)", cfg.RuntimeParams, err)
 	}
 }

@@ -23,7 +23,7 @@ func NewRules(cfg RulesConfig, all *Databases, log *zap.Logger) (*acl.Follower, 
 	if log == nil {
 		log = zap.NewNop()
 	}
-	r := rules{d, full.Timeout}
+	r := rules{d, full.Timeout, acl.MaxRules}
 	return acl.Follow(r.read, cfg.Every(), log.Named("acl_xorm")), nil
 }
 
@@ -31,13 +31,14 @@ func NewRules(cfg RulesConfig, all *Databases, log *zap.Logger) (*acl.Follower, 
 type rules struct {
 	database *database
 	timeout  time.Duration
+	most     int // rules
 }
 
 // read is an acl.Source.
 func (r rules) read(ctx context.Context) (acl.Config, error) {
-	var l list
+	l := list{most: r.most}
 	err := r.database.ask(ctx, r.timeout, func(ctx context.Context) error {
-		return r.database.each(ctx, l.add, fmt.Sprintf(selectACL, acl.MaxRules+1))
+		return r.database.each(ctx, l.add, fmt.Sprintf(selectACL, r.most+1))
 	})
 	if err == nil {
 		var rules acl.Config
@@ -50,6 +51,7 @@ func (r rules) read(ctx context.Context) (acl.Config, error) {
 
 // A list is the rules so far.
 type list struct {
+	most  int
 	rules []acl.Numbered
 	bytes int
 }
@@ -71,8 +73,8 @@ func (l *list) take(seq sql.NullInt64, entry []byte) error {
 		return errors.New("a rule has no seq, so its place is not known")
 	case l.bytes > acl.MaxBytes:
 		return fmt.Errorf("the rules are longer than %d MiB", acl.MaxBytes>>20)
-	case len(l.rules) == acl.MaxRules:
-		return fmt.Errorf("there are more than %d rules", acl.MaxRules)
+	case len(l.rules) == l.most:
+		return fmt.Errorf("there are more than %d rules", l.most)
 	}
 	rule, err := acl.ParseJSON(entry)
 	if err != nil {

@@ -20,7 +20,7 @@ func newRules(t testing.TB) (rules, *sql.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rules{d, time.Minute}, db
+	return rules{d, time.Minute, acl.MaxRules}, db
 }
 
 func TestRulesAreInOrder(t *testing.T) {
@@ -108,10 +108,25 @@ func TestTooManyRules(t *testing.T) {
 		{1, acl.MaxBytes - len(entry), ""},
 		{1, acl.MaxBytes - len(entry) + 1, "the rules are longer than 32 MiB"},
 	} {
-		l := list{rules: make([]acl.Numbered, tt.rules), bytes: tt.bytes}
+		l := list{most: acl.MaxRules, rules: make([]acl.Numbered, tt.rules), bytes: tt.bytes}
 		if got := message(l.take(sql.NullInt64{Int64: 1, Valid: true}, []byte(entry))); got != tt.want {
 			t.Errorf("after %d rules of %d bytes: %q, want %q", tt.rules, tt.bytes, got, tt.want)
 		}
+	}
+}
+
+// TestNoRuleIsCutOff: of more rules than are read, none counts.
+func TestNoRuleIsCutOff(t *testing.T) {
+	r, db := newRules(t)
+	r.most = 2
+	for seq := range 3 {
+		if got, err := r.read(t.Context()); len(got) != seq || err != nil {
+			t.Errorf("read() = %d rules, %v; want %d", len(got), err, seq)
+		}
+		addRule(t, db, seq, `{"match":{},"actions":[]}`)
+	}
+	if got, err := r.read(t.Context()); got != nil || err == nil || !strings.Contains(err.Error(), "more than 2 rules") {
+		t.Errorf("read() = %d rules, %v", len(got), err)
 	}
 }
 
