@@ -1,11 +1,13 @@
 package browser
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/state"
 )
 
 func TestWithoutRefreshTheLoginEnds(t *testing.T) {
@@ -16,6 +18,9 @@ func TestWithoutRefreshTheLoginEnds(t *testing.T) {
 	r.clock.pass(30*24*time.Hour - time.Second)
 	r.finds("web", nil)
 	r.clock.pass(time.Second)
+	if _, err := r.people.present(t.Context(), "alice", "id-1"); !errors.Is(err, authn.ErrUnknownUser) {
+		t.Errorf("the session of a login that has ended: %v", err)
+	}
 	r.finds("", authn.ErrUnknownUser)
 	r.asked(0)
 	if r.tokens() != 0 {
@@ -133,5 +138,60 @@ func TestNamesBelongToWhoeverHasThemFirst(t *testing.T) {
 	r.finds("web", nil)
 	if err := r.others.enter(t.Context(), alice()); !errors.Is(err, errTaken) {
 		t.Errorf("enter() by the second provider = %v", err)
+	}
+}
+
+// A watched store tells how long its values live, and may be meddled with
+// before one of them is written.
+type watched struct {
+	state.Store
+	lives  []time.Duration
+	meddle func()
+}
+
+func (w *watched) Put(ctx context.Context, key string, val []byte, o state.PutOpts) (uint64, error) {
+	if meddle := w.meddle; meddle != nil {
+		w.meddle = nil
+		meddle()
+	}
+	w.lives = append(w.lives, o.TTL)
+	return w.Store.Put(ctx, key, val, o)
+}
+
+// TestStateKeepsLogins: for ever where the provider says when one ends, and
+// elsewhere for long enough to see that it has ended.
+func TestStateKeepsLogins(t *testing.T) {
+	for refresh, want := range map[authn.Secret]time.Duration{"refresh-1": 0, "": 60 * 24 * time.Hour} {
+		r := newRig(t)
+		w := &watched{Store: r.store}
+		r.people.store = w
+		p := alice()
+		p.Refresh = refresh
+		r.enters(p)
+		if len(w.lives) != 1 || w.lives[0] != want {
+			t.Errorf("with %q, a login lives %v, want %v", refresh.Reveal(), w.lives, want)
+		}
+	}
+}
+
+// TestTwoLoginsAtOnce: in two browsers, at two gates. Both are good, and none
+// writes over a refresh token that it has not seen.
+func TestTwoLoginsAtOnce(t *testing.T) {
+	r := newRig(t)
+	w := &watched{Store: r.store}
+	other := NewPeople(PeopleParts{Method: r.people.method, Store: r.store, Book: r.book, Now: r.clock.Now})
+	w.meddle = func() {
+		if err := other.enter(t.Context(), alice()); err != nil {
+			t.Error(err)
+		}
+	}
+	r.people.store = w
+	p := alice()
+	p.Refresh = "" // as a provider that gives one at the first login only
+	if err := r.people.enter(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := r.people.read(t.Context(), "alice"); err != nil || l.Refresh != "refresh-1" {
+		t.Errorf("login = %+v, %v", l, err)
 	}
 }
