@@ -16,6 +16,7 @@ type shown struct {
 	basic  string // user:password
 	body   string
 	typ    string // of the body; form unless it is said
+	host   string // that it comes to, if that matters
 }
 
 func (s shown) request() *http.Request {
@@ -28,6 +29,9 @@ func (s shown) request() *http.Request {
 	}
 	if user, password, ok := strings.Cut(s.basic, ":"); ok {
 		r.SetBasicAuth(user, password)
+	}
+	if s.host != "" {
+		r.Host = s.host
 	}
 	return r
 }
