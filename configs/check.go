@@ -82,9 +82,10 @@ func (f *File) checkRoutes(bad *problem.List) {
 			bad.Addf(indexPath("routes", i)+".host", "%s is neither one of tls.hosts nor listen.public_url's, so no request for it is let in", r.Host)
 		}
 	}
+	f.checkMirrors(bad)
 	for _, name := range f.registries() {
 		path := problem.Key("registries", name)
-		if len(f.Routes) > 0 && !used[name] {
+		if len(f.Routes) > 0 && !used[name] && !f.Registries[name].Mirror() {
 			bad.Warnf(path, "no route leads to it")
 		}
 		f.checkExposed(bad, path, f.Registries[name])
@@ -155,8 +156,8 @@ func (f *File) checkTokens(bad *problem.List) {
 		if c.Auth.Issuer == clients.Issuer {
 			bad.Addf(path+".issuer", "%q is auth.token.issuer: a client's own token would open the registry without the gate", c.Auth.Issuer)
 		}
-		if c.Auth.Service == clients.Service {
-			bad.Addf(path+".service", "%q is auth.token.service: a client's own token would open the registry without the gate", c.Auth.Service)
+		if whose := f.forClients(c.Auth.Service, clients.Service); whose != "" {
+			bad.Addf(path+".service", "%q is %s: a client's own token would open the registry without the gate", c.Auth.Service, whose)
 		}
 	}
 	f.checkRoot(bad)
