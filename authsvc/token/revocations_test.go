@@ -216,3 +216,41 @@ func TestRunPollsWithoutHints(t *testing.T) {
 		}
 	})
 }
+
+// TestRevoke: what this gate refuses, another one refuses as well, and if it
+// cannot be written, nobody does.
+func TestRevoke(t *testing.T) {
+	b := newBench(t)
+	other, err := OpenRevocations(t.Context(), b.store, b.clock.Now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, account := range []string{"alice", "team/ci %2F", ""} {
+		if err := b.parts.Revoked.RevokeSubject(t.Context(), account); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.parts.Revoked.RevokeToken(t.Context(), "some-id"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	issued := b.clock.Now().Truncate(time.Second) // as tokens have it
+	for _, r := range []*Revocations{b.parts.Revoked, other} {
+		for _, account := range []string{"alice", "team/ci %2F", ""} {
+			if !r.covers(account, "", issued) || r.covers(account, "", issued.Add(time.Second)) {
+				t.Errorf("tokens of %q are good, or later ones are not", account)
+			}
+		}
+		if !r.covers("bob", "some-id", issued.Add(time.Hour)) || r.covers("bob", "", issued) {
+			t.Error("the token is good, or the account's others are not")
+		}
+	}
+	if err := b.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.parts.Revoked.RevokeSubject(t.Context(), "carol"); err == nil || b.parts.Revoked.covers("carol", "", issued) {
+		t.Errorf("without the state: %v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,7 @@ import (
 const (
 	reloadPath = "/reload"
 	rootPath   = "/root"
+	revokePath = "/revoke"
 )
 
 // ErrNotRunning says that no gate listens on the control socket.
@@ -66,6 +68,8 @@ func (p *process) serveControl(w http.ResponseWriter, r *http.Request) error {
 		}
 		_, err := fmt.Fprintf(w, "reloaded %s\n", p.opts.Path)
 		return err
+	case r.Method == http.MethodPost && r.URL.Path == revokePath:
+		return p.serveRevoke(w, r)
 	case r.Method == http.MethodGet && r.URL.Path == rootPath:
 		_, err := w.Write(p.ring.RootPEM())
 		return err
@@ -115,21 +119,30 @@ func NewControl(path string) *Control {
 // Reload makes the gate read its configuration again, and returns what it says
 // of that. The error says what is wrong with it, or is ErrNotRunning.
 func (c *Control) Reload(ctx context.Context) (answer string, err error) {
-	text, err := c.ask(ctx, http.MethodPost, reloadPath)
+	text, err := c.send(ctx, reloadPath, nil)
 	return string(text), err
 }
 
 // Root returns the token root of the gate as PEM, or ErrNotRunning.
 func (c *Control) Root(ctx context.Context) ([]byte, error) {
-	return c.ask(ctx, http.MethodGet, rootPath)
-}
-
-// ask returns the body of an answer, or the error that it tells of.
-func (c *Control) ask(ctx context.Context, method, path string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://gate"+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gate"+rootPath, nil)
 	if err != nil {
 		return nil, err
 	}
+	return c.ask(r)
+}
+
+// send asks for a change.
+func (c *Control) send(ctx context.Context, path string, body []byte) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://gate"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return c.ask(r)
+}
+
+// ask returns the body of an answer, or the error that it tells of.
+func (c *Control) ask(r *http.Request) ([]byte, error) {
 	res, err := c.http.Do(r)
 	if err != nil {
 		var failed *url.Error

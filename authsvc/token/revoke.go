@@ -1,0 +1,30 @@
+package token
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+
+	"github.com/regate/regate/internal/state"
+)
+
+// RevokeSubject refuses all tokens of an account that were issued up to now:
+// here at once, at other gates within seconds. Whoever can log in still, can
+// have new ones. The error is that of the Store, and then nothing is refused.
+func (r *Revocations) RevokeSubject(ctx context.Context, account string) error {
+	return r.revoke(ctx, kindSubject, account)
+}
+
+// RevokeToken refuses one token, by its jti, as the log of its request has it.
+func (r *Revocations) RevokeToken(ctx context.Context, id string) error {
+	return r.revoke(ctx, kindToken, id)
+}
+
+func (r *Revocations) revoke(ctx context.Context, kind, id string) error {
+	until := strconv.FormatInt(r.now().Unix(), 10)
+	key := revokedArea + kind + "/" + url.PathEscape(id)
+	if _, err := r.store.Put(ctx, key, []byte(until), state.PutOpts{TTL: remembered}); err != nil {
+		return err
+	}
+	return r.load(ctx)
+}
