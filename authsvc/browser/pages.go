@@ -2,7 +2,6 @@ package browser
 
 import (
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -55,10 +54,9 @@ func NewPages(p PagesParts) *Pages {
 
 // Serve answers a request whose path Owns.
 func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) error {
-	path, _, _ := strings.Cut(r.RequestURI, "?")
 	edge.RecordFrom(r.Context()).Op = "pages"
 	guard(w.Header())
-	switch path {
+	switch rawPath(r) {
 	case "/":
 		return p.read(w, r, showFront)
 	case loginPath:
