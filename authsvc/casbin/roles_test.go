@@ -27,6 +27,14 @@ func TestLinksAreBounded(t *testing.T) {
 	if n := len(l.known); n > mostLinks {
 		t.Errorf("%d answers are kept, want %d at most", n, mostLinks)
 	}
+	if err := roles.AddLink("bob", "staff", "inner"); err != nil {
+		t.Fatal(err)
+	}
+	for domain, want := range map[string]bool{"inner": true, "outer": false} {
+		if has, err := l.call("bob", "staff", domain); has != want || err != nil {
+			t.Errorf("call(bob) in %s = %v, %v", domain, has, err)
+		}
+	}
 	for _, args := range [][]any{nil, {"a"}, {"a", 1}, {"a", "b", "c", "d"}} {
 		if has, err := l.call(args...); has != false || err == nil {
 			t.Errorf("call(%v) = %v, %v", args, has, err)

@@ -130,6 +130,16 @@ func TestNoRuleIsCutOff(t *testing.T) {
 	}
 }
 
+// TestRowsThatBreakOff are not all the rules: the last may be a refusal.
+func TestRowsThatBreakOff(t *testing.T) {
+	r, db := newRules(t)
+	change(t, db, `DROP TABLE xorm_acl_entry; CREATE VIEW xorm_acl_entry AS
+		SELECT 1 AS seq, '{"match":{},"actions":["*"]}' AS acl_entry UNION ALL SELECT 2, json('{broken')`)
+	if got, err := r.read(t.Context()); got != nil || err == nil || !strings.Contains(err.Error(), "malformed JSON") {
+		t.Errorf("read() = %d rules, %v", len(got), err)
+	}
+}
+
 // TestNewRules decides by what the table says.
 func TestNewRules(t *testing.T) {
 	path, db := newFile(t)
