@@ -116,6 +116,19 @@ func TestDecide(t *testing.T) {
 	until(t, "there are no rules any more", func() bool { return decides("closed", 0, false) })
 }
 
+// TestRulesThatBreakOff are not all of them: the last may be a refusal.
+func TestRulesThatBreakOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, rule(1, "*", "*"))
+	s.cursor = 7
+	r, err := NewRules(RulesConfig{DialInfo: s.dial(), Collection: "acl"}, nil)
+	must(t, err)
+	if rules, err := r.read(t.Context()); rules != nil || err == nil || !strings.Contains(err.Error(), "not allowed: getMore") {
+		t.Errorf("read() = %d rules, %v", len(rules), err)
+	}
+	must(t, r.Close())
+}
+
 // TestUnknownRules: nobody knows what they would grant, or refuse.
 func TestUnknownRules(t *testing.T) {
 	t.Parallel()

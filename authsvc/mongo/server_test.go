@@ -21,6 +21,7 @@ import (
 type server struct {
 	addr   string
 	member string // of the set of this name
+	cursor int64  // of an answer that is not all; there is never more of it
 
 	mu     sync.Mutex
 	answer func(find bson.Raw) []bson.Raw // nil is no answer at all
@@ -173,7 +174,7 @@ func (s *server) reply(command bson.Raw) bson.D {
 		batch = []bson.Raw{}
 	}
 	return bson.D{{Key: "ok", Value: 1}, {Key: "cursor", Value: bson.D{
-		{Key: "id", Value: int64(0)}, {Key: "ns", Value: "db.users"}, {Key: "firstBatch", Value: batch},
+		{Key: "id", Value: s.cursor}, {Key: "ns", Value: "db.users"}, {Key: "firstBatch", Value: batch},
 	}}}
 }
 
