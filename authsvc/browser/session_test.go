@@ -1,14 +1,17 @@
 package browser
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regate/regate/authsvc/idp"
+	"github.com/regate/regate/internal/state"
 )
 
 func TestCookiesCannotBeMade(t *testing.T) {
@@ -177,8 +180,13 @@ func TestCopiedCookieEndsWithItsSession(t *testing.T) {
 	b, other, thief := r.logIn(), r.logIn(), r.browser()
 	thief.cookies[sessionCookie] = b.cookies[sessionCookie]
 	form := thief.form("do", "make", "name", "x", "life", "30d")
+	ended := &watched{Store: r.store}
+	r.pages.store = ended
 	if w := b.post("/logout", b.form()); w.Header().Get("Location") != "/login" {
 		t.Fatalf("POST /logout = %d", w.Code)
+	}
+	if len(ended.lives) != 1 || ended.lives[0] < sessionLife+skew {
+		t.Errorf("it is known for %v, and the cookie is good for %v", ended.lives, sessionLife)
 	}
 	r.build(nil) // another gate
 	if w := thief.post("/tokens", form); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/login?ended" || r.tokens() != 0 {
@@ -186,6 +194,38 @@ func TestCopiedCookieEndsWithItsSession(t *testing.T) {
 	}
 	if w := other.get("/tokens"); w.Code != http.StatusOK {
 		t.Errorf("GET /tokens in the other browser = %d", w.Code)
+	}
+}
+
+// A deaf store is one that cannot be asked.
+type deaf struct{ state.Store }
+
+func (deaf) Get(context.Context, string) (state.Value, error) { return state.Value{}, errDown }
+
+// TestNobodyKnowsWhoHasLoggedOut: then nobody is taken for somebody who has not.
+func TestNobodyKnowsWhoHasLoggedOut(t *testing.T) {
+	r := newRig(t)
+	b := r.logIn()
+	r.pages.store = deaf{r.store}
+	if w := b.get("/tokens"); w.Code != http.StatusServiceUnavailable || b.cookies[sessionCookie] == nil {
+		t.Errorf("GET /tokens = %d", w.Code)
+	}
+}
+
+// TestClocksApart: gates need not agree on the second. What is of the future is
+// not taken: nobody knows when it ends.
+func TestClocksApart(t *testing.T) {
+	for apart, want := range map[time.Duration]bool{-skew: true, -skew - time.Second: false} {
+		r := newRig(t)
+		b, begun := r.logIn(), r.browser()
+		sent := begun.start("/github_auth")
+		r.clock.pass(apart)
+		if w := b.get("/tokens"); (w.Code == http.StatusOK) != want {
+			t.Errorf("a session made %v ago = %d", apart, w.Code)
+		}
+		if w := begun.comeBack("/github_auth", sent); (w.Code == http.StatusSeeOther) != want {
+			t.Errorf("a login begun %v ago = %d", apart, w.Code)
+		}
 	}
 }
 
