@@ -55,6 +55,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// usualName is how long names may be, on average, of as many as there may be.
+const usualName = 64
+
 // pause is the time between two attempts that fail.
 const pause = time.Second
 
@@ -185,7 +188,7 @@ func (l *Listing) fly() {
 func (l *Listing) take() (all []string, err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.opts.Limit)
 	defer cancel()
-	last := ""
+	last, size := "", 0
 	for more := true; more; {
 		var names []string
 		if names, more, err = l.source.Page(ctx, last); err != nil {
@@ -199,9 +202,12 @@ func (l *Listing) take() (all []string, err error) {
 			return nil, fmt.Errorf("the page after %q ends with %q", last, next)
 		}
 		last = next
+		for _, name := range names {
+			size += len(name)
+		}
 		all = append(all, slices.DeleteFunc(names, func(n string) bool { return !oci.ValidName(n) })...)
-		if len(all) > l.opts.Most {
-			return nil, fmt.Errorf("there are more than %d repositories", l.opts.Most)
+		if len(all) > l.opts.Most || size > l.opts.Most*usualName {
+			return nil, fmt.Errorf("there are more than %d repositories, or their names are too long to be kept", l.opts.Most)
 		}
 	}
 	slices.SortFunc(all, Compare) // an old registry may see its storage otherwise

@@ -81,7 +81,8 @@ func TestNames(t *testing.T) {
 		{"it goes backwards", func(_ context.Context, last string) ([]string, bool, error) {
 			return []string{map[string]string{"": "b"}[last] + "a"}, true, nil
 		}, "", `the page after "ba" ends with "a"`},
-		{"too many", pages(1, "a", "b", "c", "d", "e", "f", "g"), "", "there are more than 6 repositories"},
+		{"too many", pages(1, "a", "b", "c", "d", "e", "f", "g"), "", "there are more than 6 repositories, or their names are too long to be kept"},
+		{"too long", pages(1, strings.Repeat("a", 200), strings.Repeat("b", 200)), "", "there are more than 6 repositories, or their names are too long to be kept"},
 		{"it fails later", func(_ context.Context, last string) ([]string, bool, error) {
 			if last == "" {
 				return []string{"a"}, true, nil
