@@ -264,11 +264,27 @@ func TestStateThatIsAway(t *testing.T) {
 	}
 }
 
+// Whoever leaves while their right password is checked has taken nothing.
+func TestTryIsGivenBackToWhoeverLeaves(t *testing.T) {
+	r := newRig(t, Config{})
+	from := netip.MustParseAddr("192.0.2.1")
+	for i := range 30 {
+		ctx, leave := context.WithCancel(t.Context())
+		err := r.Try(ctx, Try{from, "dev", "right"}, func(context.Context) error { leave(); return nil })
+		if err != nil {
+			t.Fatalf("login %d: %v", i, err)
+		}
+	}
+}
+
 func TestExempt(t *testing.T) {
 	r := newRig(t, Config{Exempt: []string{"192.0.2.0/24", "2001:db8::1"}})
 	for i := range 50 {
 		if a, b := r.try("192.0.2.1", "dev", fmt.Sprint(i)), r.try("2001:db8::1", "dev", fmt.Sprint(i)); a != errWrong || b != errWrong {
 			t.Fatalf("%v, %v", a, b)
+		}
+		if c := r.try("::ffff:192.0.2.1", "dev", fmt.Sprint(i)); c != errWrong {
+			t.Fatalf("as one of IPv6: %v", c)
 		}
 		_ = r.try("2001:db8::2", "dev", fmt.Sprint(i))
 	}
