@@ -132,6 +132,10 @@ func TestMirrorOfMirrors(t *testing.T) {
 			http.Redirect(w, r, "/elsewhere/"+at, http.StatusTemporaryRedirect)
 			return
 		}
+		if strings.HasSuffix(r.URL.Path, "/none") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
 		w.Header().Set("Docker-Content-Digest", someDigest)
 		fmt.Fprintf(w, `{"accept":%q}`, r.Header.Get("Accept"))
@@ -139,6 +143,10 @@ func TestMirrorOfMirrors(t *testing.T) {
 	res, body, _ := g.do(t, call{path: "/v2/far.example/library/alpine/manifests/1", auth: bearer("dev", farScope), header: http.Header{"Accept": {"a/b"}}})
 	if res.StatusCode != 200 || body != `{"accept":"a/b"}` || res.Header.Get("Docker-Content-Digest") != someDigest || res.Header.Get("Content-Type") != "application/vnd.oci.image.index.v1+json" {
 		t.Errorf("%d %s, %v", res.StatusCode, body, res.Header)
+	}
+	res, body, _ = g.do(t, call{path: "/v2/far.example/library/alpine/manifests/none", auth: bearer("dev", farScope)})
+	if res.StatusCode != http.StatusNotFound {
+		t.Errorf("a tag that is not there: %d %s", res.StatusCode, body)
 	}
 }
 

@@ -88,6 +88,7 @@ func (f *relay) fromStorage(res *http.Response, out *http.Request) (*http.Respon
 	res.Request = out // nothing after this is to know the URL
 	switch status := res.StatusCode; {
 	case status == http.StatusOK, status == http.StatusPartialContent, status == http.StatusNotModified, status == http.StatusRequestedRangeNotSatisfiable:
+	case status == http.StatusNotFound && f.req.Op == oci.GetManifest: // the other registry has to know
 	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
 		_ = res.Body.Close()
 		return nil, noStorage(fmt.Errorf("storage %s answered %s", host, res.Status))

@@ -194,3 +194,38 @@ func TestUnreachable(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTarget: whatever a registry writes, nobody is asked who is not listed.
+func FuzzTarget(f *testing.F) {
+	for _, seed := range []string{"https://s3.example.com/a?b", "//s3.example.com", "https://s3.example.com@evil.example/", "https://evil.example\\@s3.example.com/", "http://minio:9000/x", "../x", "https://s3.example.com:443:80/", "https://[::1%25eth0]/"} {
+		f.Add(seed)
+	}
+	s, err := New(Config{Mode: Follow, Hosts: []string{"s3.example.com", "http://minio:9000", "*.cdn.example.com"}}, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, location string) {
+		a := ask(location)
+		u, err := s.target(a.From, a)
+		if err != nil {
+			if !errors.Is(err, ErrRefused) {
+				t.Errorf("%q: %v", location, err)
+			}
+			return
+		}
+		// What is dialled and what is sent is made of the text, so it is read again.
+		again, err := url.Parse(u.String())
+		if err != nil {
+			t.Fatalf("%q leads to %q: %v", location, u, err)
+		}
+		name := strings.TrimSuffix(strings.ToLower(again.Hostname()), ".")
+		switch {
+		case again.User != nil || u.User != nil:
+		case again.Scheme == "https" && (again.Port() == "" || again.Port() == "443") && (name == "s3.example.com" || strings.HasSuffix(name, ".cdn.example.com")):
+			return
+		case again.Scheme == "http" && name == "minio" && again.Port() == "9000":
+			return
+		}
+		t.Errorf("%q leads to %s", location, u)
+	})
+}
