@@ -25,7 +25,7 @@ func answer(who Person, refresh authn.Secret, err error) (Person, error) {
 // still is a clear no unless p is the person of this account.
 func still(account string, p Person, title string) error {
 	if p.Account != account {
-		return &Refusal{fmt.Sprintf("your name at %s is not %s any more; please log in again", title, account)}
+		return &Refusal{Msg: fmt.Sprintf("your name at %s is not %s any more; please log in again", title, account)}
 	}
 	return nil
 }

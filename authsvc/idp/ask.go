@@ -51,7 +51,7 @@ func unanswered(host string, err error) error {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return fmt.Errorf("%s: %w", host, err)
+	return untrusted(fmt.Errorf("%s: %w", host, err))
 }
 
 // decode reads the JSON of an answer with status 200 into v.
@@ -97,7 +97,7 @@ var locked = regexp.MustCompile(`(?i)account (?:was suspended|has been (?:blocke
 // account reads the JSON of an answer about the account itself.
 func (r reply) account(v any) error {
 	if r.status == http.StatusForbidden && locked.Match(r.body) {
-		return &Refusal{"your account at " + r.host + " is blocked"}
+		return &Refusal{Msg: "your account at " + r.host + " is blocked"}
 	}
 	return r.decode(v)
 }
@@ -114,6 +114,9 @@ func discreet(err error, secrets ...string) error {
 	var no *Refusal
 	if err == nil || errors.As(err, &no) {
 		return err
+	}
+	if wrong := (*Misfit)(nil); errors.As(err, &wrong) {
+		return &Misfit{wrong.Mend, discreet(wrong.Err, secrets...)}
 	}
 	text := err.Error()
 	for _, s := range secrets {

@@ -32,10 +32,10 @@ type document struct {
 func discover(ctx context.Context, client *http.Client, issuer string) (d document, err error) {
 	err = getJSON(ctx, client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &d)
 	if err != nil {
-		return d, fmt.Errorf("discovery: %w", err)
+		return d, misplaced(fmt.Errorf("discovery: %w", err))
 	}
 	if d.Issuer != issuer {
-		return d, fmt.Errorf("discovery: the issuer calls itself %q, and is %q in the configuration", d.Issuer, issuer)
+		return d, &Misfit{"write issuer as it does", fmt.Errorf("discovery: the issuer calls itself %q, and is %q in the configuration", d.Issuer, issuer)}
 	}
 	plain := isPlain(issuer)
 	for _, at := range []string{d.AuthURL, d.TokenURL, d.KeysURL} {

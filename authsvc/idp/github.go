@@ -68,10 +68,10 @@ func (p *GitHub) Exchange(ctx context.Context, r Return) (Person, error) {
 	}
 	who, err := p.person(ctx, t.access)
 	if errors.Is(err, errClosed) {
-		err = &Refusal{"GitHub does not tell whether you are in the organization " + p.cfg.Organization + ": an owner of it must let this application in"}
+		err = &Refusal{Msg: "GitHub does not tell whether you are in the organization " + p.cfg.Organization + ": an owner of it must let this application in"}
 	}
 	if err != nil {
-		return Person{}, p.client.discreet(err, r.Code, r.Verifier)
+		return Person{}, about(who.Account, p.client.discreet(err, r.Code, r.Verifier))
 	}
 	who.Refresh = kept(t)
 	return who, nil
@@ -88,7 +88,7 @@ func (p *GitHub) Renew(ctx context.Context, account string, refresh authn.Secret
 	}
 	who, err := p.person(ctx, t.access)
 	if ended(err) {
-		err = &Refusal{"the login at GitHub has ended; please log in again"}
+		err = &Refusal{Msg: "the login at GitHub has ended; please log in again"}
 	}
 	if err == nil {
 		err = still(account, who, githubTitle)
@@ -142,7 +142,7 @@ func (p *GitHub) person(ctx context.Context, token authn.Secret) (who Person, er
 		return who, err
 	}
 	if err := p.member(ctx, token); err != nil {
-		return Person{}, err
+		return who, err
 	}
 	teams, err := p.teams(ctx, token)
 	if err == nil && len(teams) > 0 {
@@ -173,7 +173,7 @@ func (p *GitHub) member(ctx context.Context, token authn.Secret) error {
 		}
 	}
 	if membership.State != "active" {
-		return &Refusal{"you are not in the organization " + p.cfg.Organization}
+		return &Refusal{Msg: "you are not in the organization " + p.cfg.Organization}
 	}
 	return nil
 }

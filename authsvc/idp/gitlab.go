@@ -64,7 +64,7 @@ func (p *GitLab) Exchange(ctx context.Context, r Return) (Person, error) {
 	}
 	who, err := p.person(ctx, t.access)
 	if err != nil {
-		return Person{}, p.client.discreet(err, r.Code, r.Verifier)
+		return Person{}, about(who.Account, p.client.discreet(err, r.Code, r.Verifier))
 	}
 	who.Refresh = t.refresh
 	return who, nil
@@ -81,7 +81,7 @@ func (p *GitLab) Renew(ctx context.Context, account string, refresh authn.Secret
 	}
 	who, err := p.person(ctx, t.access)
 	if ended(err) {
-		err = &Refusal{"the login at GitLab has ended; please log in again"}
+		err = &Refusal{Msg: "the login at GitLab has ended; please log in again"}
 	}
 	if err == nil {
 		err = still(account, who, gitlabTitle)
@@ -102,14 +102,15 @@ func (p *GitLab) person(ctx context.Context, token authn.Secret) (who Person, er
 	if err := r.account(&user); err != nil {
 		return who, err
 	}
+	name, err := folded(user.Username)
 	switch {
 	case user.ID == 0:
 		return who, errors.New("GitLab gives an account without a number")
 	case user.State != "active":
-		return who, &Refusal{"your account at GitLab is not active"}
+		return who, &Refusal{Msg: "your account at GitLab is not active", Who: name}
 	}
 	who.Subject = strconv.FormatInt(user.ID, 10)
-	if who.Account, err = folded(user.Username); err != nil || !p.cfg.readsGroups() {
+	if who.Account = name; err != nil || !p.cfg.readsGroups() {
 		return who, err
 	}
 	groups, err := p.groups(ctx, token)
@@ -142,7 +143,7 @@ func (p *GitLab) groups(ctx context.Context, token authn.Secret) ([]authn.Label,
 		within = within || strings.EqualFold(g.Path, p.cfg.Organization)
 	}
 	if !within {
-		return nil, &Refusal{"you are not in the group " + p.cfg.Organization}
+		return nil, &Refusal{Msg: "you are not in the group " + p.cfg.Organization}
 	}
 	return labels(paths, p.patterns[groupsLabel])
 }

@@ -75,13 +75,13 @@ func (p *Google) read(ctx context.Context, s session) (who Person, err error) {
 	case !said:
 		return who, errors.New("there is no claim email_verified")
 	case !yes:
-		return who, unverified(googleTitle)
+		return who, unverified(googleTitle, email)
 	}
 	if who.Account, err = folded(email); err != nil {
 		return Person{}, err
 	}
 	if !p.ours(s.claims, who.Account) {
-		return Person{}, &Refusal{fmt.Sprintf("the account %s is not one of %s", who.Account, p.cfg.Domain)}
+		return Person{}, &Refusal{Msg: fmt.Sprintf("the account %s is not one of %s", who.Account, p.cfg.Domain), Who: who.Account}
 	}
 	who.Subject, _ = s.claims.text("sub")
 	return who, nil

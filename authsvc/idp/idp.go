@@ -36,6 +36,9 @@ type Person struct {
 	Subject string
 	// Labels are the groups that the person is in now.
 	Labels authn.Labels
+	// Missing are the claims that are to become labels and did not come. Whoever
+	// is in no group may have none, or the provider sends it to nobody.
+	Missing []string
 	// Refresh is what Renew takes. "" if the provider gives none; one that was
 	// given before to the same Subject goes on being good then.
 	Refresh authn.Secret
@@ -51,9 +54,11 @@ type Terms struct {
 }
 
 // A Refusal is a clear no: there is no such person any more, or nobody may log
-// in as them. Whatever else is an error says that the provider could not tell.
+// in as them. Whatever else is an error says that the provider could not tell;
+// if it is a Misfit, that it never will.
 type Refusal struct {
 	Msg string // may be shown to the person: "you are not in the organization acme"
+	Who string // the account that was claimed; "" if that is not known
 }
 
 func (r *Refusal) Error() string { return r.Msg }

@@ -96,10 +96,15 @@ func (c *client) refusal(at oauth2.Endpoint, err error, msg string) error {
 	}
 	status, code := said.Response.StatusCode, said.ErrorCode
 	if slices.Contains(over, code) && status < 500 && status != http.StatusTooManyRequests {
-		return &Refusal{msg}
+		return &Refusal{Msg: msg}
 	}
-	if errorCode.MatchString(code) {
-		return fmt.Errorf("%w: %s", &statusError{host, status}, code)
+	err = &statusError{host, status}
+	if !errorCode.MatchString(code) {
+		return err
 	}
-	return &statusError{host, status}
+	err = fmt.Errorf("%w: %s", err, code)
+	if said.ErrorDescription != "" {
+		err = fmt.Errorf("%w: %s", err, said.ErrorDescription) // not shown as it is: see discreet
+	}
+	return misfit(code, err)
 }

@@ -60,6 +60,9 @@ func (p *OIDC) read(ctx context.Context, s session) (who Person, err error) {
 		if len(values) > 0 {
 			who.Labels[name] = values
 		}
+		if !s.claims.has(name) {
+			who.Missing = append(who.Missing, name)
+		}
 	}
 	return who, nil
 }
@@ -75,20 +78,22 @@ func (p *OIDC) wanted() []string {
 func (p *OIDC) account(c claims) (string, error) {
 	name, ok := c.text(p.cfg.UserClaim)
 	if !ok {
-		return "", fmt.Errorf("there is no claim %s, which is the account", p.cfg.UserClaim)
+		return "", &Misfit{"it may need a scope (scopes), or user_claim is another", fmt.Errorf("there is no claim %s, which is the account", p.cfg.UserClaim)}
 	}
 	if p.cfg.UserClaim != emailClaim {
 		return account(name)
 	}
 	switch yes, said := c.verified(); {
 	case said && !yes:
-		return "", unverified(p.cfg.Title)
+		return "", unverified(p.cfg.Title, name)
 	case !said && !p.cfg.TrustEmail:
-		return "", errors.New("the provider does not say whether the e-mail address is verified: have it send email_verified, choose another user_claim, or set trust_email if nobody can give themselves another's address there")
+		return "", &Misfit{"have it send email_verified, choose another user_claim, or set trust_email if nobody can give themselves another's address there",
+			errors.New("the provider does not say whether the e-mail address is verified")}
 	}
 	return folded(name)
 }
 
-func unverified(title string) error {
-	return &Refusal{"your e-mail address is not verified at " + title}
+func unverified(title, email string) error {
+	who, _ := folded(email)
+	return &Refusal{Msg: "your e-mail address is not verified at " + title, Who: who}
 }

@@ -79,7 +79,7 @@ func (p *provider) Renew(ctx context.Context, account string, refresh authn.Secr
 	}
 	switch {
 	case errors.Is(err, errGone):
-		err = &Refusal{"you have no account at " + p.client.title + " any more"}
+		err = &Refusal{Msg: "you have no account at " + p.client.title + " any more"}
 	case err == nil:
 		err = still(account, who, p.client.title)
 	}
