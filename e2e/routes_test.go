@@ -69,7 +69,7 @@ func startOneName(t *testing.T, m mode, e engines) *oneName {
 	}
 	g.Configure(t, "registries:\n"+section+`
 routes:
-  - {ns: images.example, repository: "hub/**", registry: vendor, strip: hub/, add: mirrored/}
+  - {ns: images.example, repository: "hub/**", registry: vendor, strip: hub/, add: images/}
   - {repository: "hub/**", registry: vendor, strip: hub/, add: mirrored/}
   - {repository: "old/*", registry: vendor, strip: old/, add: moved/here}
   - {repository: "pub/app", registry: vendor, rename: elsewhere}
@@ -81,6 +81,7 @@ auth:
   users: {"dev": {password: %q}}
   acl:
     - {match: {account: dev, name: "hub/*"}, actions: ["*"]}
+    - {match: {account: dev, name: "images.example/hub/*"}, actions: ["*"]}
     - {match: {account: dev, name: "old/*"}, actions: ["*"]}
     - {match: {account: dev, name: "pub/*"}, actions: ["*"]}
     - {match: {account: dev, name: "team/*"}, actions: ["*"]}
@@ -193,9 +194,10 @@ func (o *oneName) move(t *testing.T, name string) {
 }
 
 // namespace has containerd ask the gate in the place of another registry, which
-// it names in each request, and of one that the gate knows nothing of.
+// it names in each request, for what crane has pushed with that before its name;
+// and in the place of one that the gate knows nothing of.
 func (o *oneName) namespace(t *testing.T) {
-	digest, err := o.login(t, "crane").Push("hub/named", version)
+	digest, err := o.login(t, "crane").Push("images.example/hub/named", version)
 	if err != nil {
 		t.Fatal(err)
 	}

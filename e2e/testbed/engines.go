@@ -17,6 +17,16 @@ func StartDocker(t testing.TB) string {
 	return startDocker(t, func(c Command) Command { return c })
 }
 
+// StartDockerWithMirror starts one that pulls images of Docker Hub from a
+// mirror, https://HOST:PORT.
+func StartDockerWithMirror(t testing.TB, mirror string) string {
+	t.Helper()
+	return startDocker(t, func(c Command) Command {
+		c.Args = append(c.Args, "--registry-mirror", mirror)
+		return c
+	})
+}
+
 // startDocker starts what in makes of the engine's command.
 func startDocker(t testing.TB, in func(Command) Command) string {
 	t.Helper()

@@ -27,6 +27,10 @@ import (
 // check: a test there would prove nothing.
 const Host = "gate.test"
 
+// MirrorHost is another name of every gate, for those that have it stand for a
+// registry of somebody else.
+const MirrorHost = "hub." + Host
+
 // Address is that private one.
 const Address = "10.77.0.1"
 
@@ -93,7 +97,7 @@ func enter() int {
 // the machine's own engines keep there, and our traces from them.
 func furnish(dir string) error {
 	hosts := filepath.Join(dir, "hosts")
-	lines := "127.0.0.1 localhost\n::1 localhost\n" + Address + " " + Host + "\n"
+	lines := "127.0.0.1 localhost\n::1 localhost\n" + Address + " " + Host + " " + MirrorHost + "\n"
 	if err := os.WriteFile(hosts, []byte(lines), 0o644); err != nil {
 		return err
 	}
