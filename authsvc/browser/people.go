@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,6 +22,7 @@ import (
 type People struct {
 	method Method
 	before authn.Finder
+	holder func(ctx context.Context, account string) string
 	store  state.Store
 	book   *secret.Book
 	now    func() time.Time
@@ -29,6 +31,7 @@ type People struct {
 	ending chan struct{} // has one for each login that the provider is asked about
 	asking cache.Flights[string, login]
 	failed *cache.Cache[string, error] // of providers that were just asked in vain
+	warned sync.Map                    // what the operator has been told of the provider
 }
 
 var (
@@ -40,6 +43,9 @@ var (
 type PeopleParts struct {
 	Method Method
 	Before authn.Finder // whose names nobody can take by logging in; nil has none
+	// Holder says for the log which of Before has an account, by its key in the
+	// configuration; "" if it cannot tell. nil never can.
+	Holder func(ctx context.Context, account string) string
 	Store  state.Store
 	Book   *secret.Book
 	Now    func() time.Time // the clock; nil is time.Now
@@ -51,6 +57,9 @@ func NewPeople(p PeopleParts) *People {
 	if p.Before == nil {
 		p.Before = authn.Chain{}
 	}
+	if p.Holder == nil {
+		p.Holder = func(context.Context, string) string { return "" }
+	}
 	if p.Now == nil {
 		p.Now = time.Now
 	}
@@ -58,7 +67,7 @@ func NewPeople(p PeopleParts) *People {
 		p.Log = zap.NewNop()
 	}
 	return &People{
-		method: p.Method, before: p.Before, store: p.Store, book: p.Book, now: p.Now,
+		method: p.Method, before: p.Before, holder: p.Holder, store: p.Store, book: p.Book, now: p.Now,
 		log:    p.Log.Named("browser").With(zap.String("method", p.Method.Name)),
 		ending: make(chan struct{}, mostAtOnce),
 		failed: cache.New[string, error](cache.Options{TTL: askAgain, Now: p.Now}),

@@ -3,6 +3,7 @@ package browser
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"go.uber.org/zap"
 
@@ -46,6 +47,9 @@ func (p *Pages) sayNoVisit(w http.ResponseWriter, r *http.Request, err error) er
 
 func (p *Pages) sayDown(w http.ResponseWriter, r *http.Request, m *People, err error) error {
 	title := m.method.Provider.Terms().Title
+	if wrong := (*idp.Misfit)(nil); errors.As(err, &wrong) {
+		return p.sayMisfit(w, r, m, err)
+	}
 	if r.Context().Err() == nil {
 		p.log.Warn("provider cannot be asked", zap.String("method", m.Name()), zap.Error(err))
 	}
@@ -56,10 +60,22 @@ func (p *Pages) sayDown(w http.ResponseWriter, r *http.Request, m *People, err e
 	})
 }
 
+// sayMisfit is for what only those who run the gate can mend.
+func (p *Pages) sayMisfit(w http.ResponseWriter, r *http.Request, m *People, err error) error {
+	p.log.Error("the provider and the gate do not understand each other, and nobody can log in until that is mended",
+		zap.String("method", m.Name()), zap.Error(err))
+	return p.say(w, r, oci.Errorf(oci.BadGateway, "%s does not fit", m.Name()).Because(err), notice{
+		Title:  m.method.Provider.Terms().Title + " did not log you in",
+		Text:   "It does not understand this registry, or the other way round. That is for those who run the registry to mend.",
+		Advice: "Tell them: the log of the registry says what to do. Until then you can only log in another way.",
+	})
+}
+
 // sayProviderError shows what a provider said in the place of a code (RFC 6749
 // 4.1.2.1, OpenID Connect Core 3.1.2.6). What is not in this list is not shown:
 // the address of the page could be anybody's.
-func (p *Pages) sayProviderError(w http.ResponseWriter, r *http.Request, m *People, code string) error {
+func (p *Pages) sayProviderError(w http.ResponseWriter, r *http.Request, m *People, query url.Values) error {
+	code := query.Get("error")
 	texts := map[string]string{
 		"access_denied":              "You, or a rule there, did not allow it.",
 		"login_required":             "You have to log in there first.",
@@ -77,6 +93,8 @@ func (p *Pages) sayProviderError(w http.ResponseWriter, r *http.Request, m *Peop
 	if n.Text == "" {
 		n.Text, n.Code = "It gave a reason that is not known here.", ""
 	}
+	p.log.Info("login refused", zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)),
+		zap.String("error", printable(code, maxCode)), zap.String("description", printable(query.Get("error_description"), maxDescription)))
 	return p.say(w, r, oci.Errorf(oci.Denied, "%s answers with an error", m.Name()).Because(errors.New(n.logged())), n)
 }
 
@@ -93,7 +111,7 @@ func (p *Pages) sayNoLogin(w http.ResponseWriter, r *http.Request, m *People, er
 	if !errors.As(err, &no) {
 		return p.sayDown(w, r, m, err)
 	}
-	p.log.Info("login refused", zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)), zap.Error(err))
+	p.log.Info("login refused", zap.String("subject", no.Who), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)), zap.Error(err))
 	return p.say(w, r, oci.Errorf(oci.Denied, "%s refuses the login", m.Name()).Because(err), notice{
 		Title:  m.method.Provider.Terms().Title + " did not log you in",
 		Text:   sentence(no.Msg),
@@ -107,7 +125,7 @@ func (p *Pages) sayNotEntered(w http.ResponseWriter, r *http.Request, m *People,
 		return p.sayWrong(w, r, v.why)
 	}
 	p.log.Warn("browser login refused: the name is that of an account which is asked about before",
-		zap.String("subject", v.Account), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)))
+		zap.String("subject", v.Account), zap.String("of", m.holder(r.Context(), v.Account)), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)))
 	return p.say(w, r, oci.Errorf(oci.Denied, "the name %q is taken", v.Account).Because(v.why), notice{
 		Title: "The name " + v.Account + " is taken",
 		Text: "An account of this registry has that name already, and it does not log in with " +

@@ -23,6 +23,7 @@ type screen struct {
 	Ended   bool // the session was
 
 	Session  session
+	Groups   []string
 	Provider string
 	Fault    string
 	Made     *made

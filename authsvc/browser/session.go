@@ -35,6 +35,7 @@ type session struct {
 	CSRF    string `json:"csrf"`   // is in each form
 
 	people *People
+	labels authn.Labels
 }
 
 // random is 256 bits as text.
@@ -66,9 +67,11 @@ func (p *Pages) session(r *http.Request) (session, error) {
 	if s.people = p.people(s.Method); s.people == nil || age < -skew || age >= sessionLife {
 		return session{}, errNoSession
 	}
-	if err := s.check(r.Context()); err != nil {
+	l, err := s.login(r.Context())
+	if err != nil {
 		return s, err
 	}
+	s.labels = l.Labels
 	return s, p.open(r.Context(), s)
 }
 
@@ -95,13 +98,14 @@ func (p *Pages) end(ctx context.Context, s session) error {
 	return err
 }
 
-func (s session) check(ctx context.Context) error {
+// login returns the login that s is of, or errNoSession if that has ended.
+func (s session) login(ctx context.Context) (login, error) {
 	edge.RecordFrom(ctx).Subject = s.Account
-	_, err := s.people.present(ctx, s.Account, s.Subject)
+	l, err := s.people.present(ctx, s.Account, s.Subject)
 	if errors.Is(err, authn.ErrUnknownUser) {
-		return errNoSession
+		return login{}, errNoSession
 	}
-	return err
+	return l, err
 }
 
 // errForeign says that a form was not sent by one of our pages.

@@ -47,7 +47,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, s session, sc scree
 	if err != nil {
 		return p.sayWrong(w, r, err)
 	}
-	sc.Name, sc.Title, sc.Session = "tokens", "Your tokens", s
+	sc.Name, sc.Title, sc.Session, sc.Groups = "tokens", "Your tokens", s, named(s.labels)
 	sc.Provider = s.people.method.Provider.Terms().Title
 	for _, life := range p.tokens.Lives() {
 		sc.Lives = append(sc.Lives, newLife(life))
@@ -148,7 +148,7 @@ func (p *Pages) create(ctx context.Context, s session, name, life string) (authn
 	if _, err := s.people.Find(ctx, s.Account); err != nil {
 		return "", t, err
 	}
-	if err := s.check(ctx); err != nil { // it may have taken the provider long to answer
+	if _, err := s.login(ctx); err != nil { // it may have taken the provider long to answer
 		return "", t, err
 	}
 	return p.book.Create(ctx, t)

@@ -68,7 +68,7 @@ func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Value
 		return p.sayNoVisit(w, r, err)
 	}
 	if query.Has("error") {
-		return p.sayProviderError(w, r, m, query.Get("error"))
+		return p.sayProviderError(w, r, m, query)
 	}
 	person, err := m.exchange(r.Context(), idp.Return{Redirect: v.Redirect, Code: query.Get("code"), Nonce: v.Nonce, Verifier: v.Verifier})
 	if err != nil {
@@ -86,7 +86,7 @@ func (p *Pages) comeBack(w http.ResponseWriter, r *http.Request, query url.Value
 	}
 	forget(w, madeCookie)
 	p.noteHolders(r.Context(), m, person.Account)
-	p.log.Info("logged in", zap.String("subject", person.Account), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)))
+	p.noteLogin(r, m, person)
 	return goTo(w, tokensPath)
 }
 
