@@ -88,7 +88,7 @@ func (p *twoGates) check(t *testing.T) {
 	if strings.Contains(far, "reader") || !strings.Contains(far, `"subject":"dev"`) {
 		t.Error("the far gate has seen another user than that of the near one")
 	}
-	if strings.Contains(far, `"op":"start_upload"`) && strings.Contains(far, `"tag":"y"`) {
+	if strings.Contains(far, "manifests/y\",\"status\":201") {
 		t.Error("a push has reached the far gate")
 	}
 	res, err := http.Get(p.near.gate.Admin + "/metrics")

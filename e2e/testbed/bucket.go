@@ -31,11 +31,10 @@ type Bucket struct {
 	t  testing.TB
 	mu sync.Mutex // guards what follows
 
-	objects  map[string]object
-	uploads  map[string]*upload // by their ids
-	begun    int                // uploads so far
-	visits   []Visit
-	breakOff int
+	objects map[string]object
+	uploads map[string]*upload // by their ids
+	begun   int                // uploads so far
+	visits  []Visit
 }
 
 type object struct {
@@ -137,7 +136,7 @@ func (b *Bucket) visit(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		refuse(w, http.StatusNotFound, "NoSuchKey")
 	default:
-		b.send(w, r, o)
+		send(w, r, o)
 	}
 }
 
@@ -173,25 +172,9 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// BreakOff has the next presigned requests end in the middle of the object.
-func (b *Bucket) BreakOff(times int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.breakOff = times
-}
-
-func (b *Bucket) send(w http.ResponseWriter, r *http.Request, o object) {
-	b.mu.Lock()
-	off := b.breakOff > 0
-	b.breakOff--
-	b.mu.Unlock()
+func send(w http.ResponseWriter, r *http.Request, o object) {
 	w.Header().Set("Etag", etag(o.content))
 	w.Header().Set("Content-Type", "binary/octet-stream")
-	if off {
-		w.Header().Set("Content-Length", strconv.Itoa(len(o.content)))
-		_, _ = w.Write(o.content[:len(o.content)/2])
-		panic(http.ErrAbortHandler)
-	}
 	http.ServeContent(w, r, "", o.changed, bytes.NewReader(o.content))
 }
 
