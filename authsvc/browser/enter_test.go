@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/state"
 )
 
@@ -171,6 +172,32 @@ func TestStateKeepsLogins(t *testing.T) {
 		if len(w.lives) != 1 || w.lives[0] != want {
 			t.Errorf("with %q, a login lives %v, want %v", refresh.Reveal(), w.lives, want)
 		}
+	}
+}
+
+// TestLoginWhileTheProviderIsAsked: it brings no refresh token, as some give one
+// only with consent, and goes on with the one that is being spent. The next one
+// is not lost.
+func TestLoginWhileTheProviderIsAsked(t *testing.T) {
+	r := newRig(t)
+	r.enters(alice())
+	again := alice()
+	again.Refresh = ""
+	r.github.renew = func(_ string, refresh authn.Secret) (idp.Person, error) {
+		p := alice()
+		p.Refresh = refresh + "+"
+		return p, r.people.enter(t.Context(), again)
+	}
+	r.clock.pass(time.Hour)
+	r.finds("web", nil)
+	if l, err := r.people.read(t.Context(), "alice"); err != nil || l.Refresh != "refresh-1+" || l.Since != r.clock.Now().Unix() {
+		t.Errorf("login = %+v, %v", l, err)
+	}
+	again.Subject = "id-2" // a stranger, who gets nothing of alice's, nor alice of theirs
+	r.clock.pass(time.Hour)
+	r.finds("", authn.ErrUnknownUser)
+	if l, err := r.people.read(t.Context(), "alice"); err != nil || l.Refresh != "" || l.Subject != "id-2" {
+		t.Errorf("login of a stranger = %+v, %v", l, err)
 	}
 }
 

@@ -113,8 +113,9 @@ func (p *People) answered(ctx context.Context, account string, l login, a answer
 			zap.String("subject", account), zap.Duration("since", p.age(l.Asked)), zap.Error(a.err))
 		if fresh := a.person.Refresh.Reveal(); fresh != "" && fresh != l.Refresh {
 			// The provider failed only after it had taken the one before.
-			l.Refresh = fresh
-			_, err := p.keep(ctx, account, l)
+			next := l
+			next.Refresh = fresh
+			_, err := p.keep(ctx, account, next, l.Refresh)
 			return login{}, errors.Join(a.err, err)
 		}
 		return login{}, a.err
@@ -124,13 +125,19 @@ func (p *People) answered(ctx context.Context, account string, l login, a answer
 	if a.person.Refresh != "" {
 		next.Refresh = a.person.Refresh.Reveal()
 	}
-	return p.keep(ctx, account, next)
+	return p.keep(ctx, account, next, l.Refresh)
 }
 
-// keep writes a login that the provider has just confirmed. If somebody has
-// logged in meanwhile, that is the newer one. A state that cannot be written
-// is tried again: a new refresh token is in no other place.
-func (p *People) keep(ctx context.Context, account string, l login) (login, error) {
+// errOthers is for whoever was asked about: the tokens that were shown are not
+// those of the one who has the name now.
+var errOthers = fmt.Errorf("%w: somebody else has logged in by that name meanwhile", authn.ErrUnknownUser)
+
+// keep writes a login that the provider has just confirmed, for which the
+// refresh token shown was spent. If somebody has logged in meanwhile, that is
+// the newer one; where it goes on with the token that was spent, it gets the one
+// that came for it. A state that cannot be written is tried again: a new refresh
+// token is in no other place.
+func (p *People) keep(ctx context.Context, account string, l login, shown string) (login, error) {
 	var err error
 	for pause := 200 * time.Millisecond; pause < 4*time.Second; pause *= 2 {
 		err = p.write(ctx, account, l)
@@ -138,7 +145,18 @@ func (p *People) keep(ctx context.Context, account string, l login) (login, erro
 			return l, nil
 		}
 		if errors.Is(err, state.ErrConflict) {
-			return p.read(ctx, account)
+			newer, err := p.read(ctx, account)
+			switch {
+			case err != nil:
+				return login{}, err
+			case newer.Subject != l.Subject:
+				return login{}, errOthers
+			case newer.Refresh != shown || l.Refresh == shown:
+				return newer, nil
+			}
+			newer.Refresh = l.Refresh
+			l = newer
+			continue
 		}
 		select {
 		case <-ctx.Done():

@@ -70,19 +70,24 @@ func TestMakingATokenAsksTheProvider(t *testing.T) {
 // TestNobodyMakesATokenOfTheNext: while the provider was asked about whoever had
 // the name, somebody else was given it and has logged in.
 func TestNobodyMakesATokenOfTheNext(t *testing.T) {
-	r := newRig(t)
-	b := r.logIn()
-	form := b.form("do", "make", "name", "x", "life", "30d")
-	r.clock.pass(time.Hour)
-	r.github.renew = func(string, authn.Secret) (idp.Person, error) {
-		next := alice()
-		next.Subject = "id-2"
-		return alice(), r.people.enter(t.Context(), next)
+	for _, down := range []error{nil, errDown} {
+		r := newRig(t)
+		b := r.logIn()
+		form := b.form("do", "make", "name", "x", "life", "30d")
+		r.clock.pass(time.Hour)
+		r.github.renew = func(string, authn.Secret) (idp.Person, error) {
+			next := alice()
+			next.Subject = "id-2"
+			if err := r.people.enter(t.Context(), next); err != nil {
+				t.Error(err)
+			}
+			return alice(), down
+		}
+		if w := b.post("/tokens", form); w.Header().Get("Location") != "/login?ended" || r.tokens() != 0 {
+			t.Errorf("make = %d to %q, with %d tokens", w.Code, w.Header().Get("Location"), r.tokens())
+		}
+		r.asked(1)
 	}
-	if w := b.post("/tokens", form); w.Header().Get("Location") != "/login?ended" || r.tokens() != 0 {
-		t.Errorf("make = %d to %q, with %d tokens", w.Code, w.Header().Get("Location"), r.tokens())
-	}
-	r.asked(1)
 }
 
 func TestFaultsInTheForm(t *testing.T) {
