@@ -81,6 +81,7 @@ func TestNames(t *testing.T) {
 		{"it goes backwards", func(_ context.Context, last string) ([]string, bool, error) {
 			return []string{map[string]string{"": "b"}[last] + "a"}, true, nil
 		}, "", `the page after "ba" ends with "a"`},
+		{"just as many", pages(1, "a", "b", "c", "d", "e", "f"), "a b c d e f", ""},
 		{"too many", pages(1, "a", "b", "c", "d", "e", "f", "g"), "", "there are more than 6 repositories, or their names are too long to be kept"},
 		{"too long", pages(1, strings.Repeat("a", 200), strings.Repeat("b", 200)), "", "there are more than 6 repositories, or their names are too long to be kept"},
 		{"it fails later", func(_ context.Context, last string) ([]string, bool, error) {
@@ -235,5 +236,13 @@ func see(t *testing.T, l *Listing, want string, wantErr error) {
 	got, err := l.Names(t.Context())
 	if !errors.Is(err, wantErr) || err == nil && strings.Join(got.Names, " ") != want {
 		t.Errorf("Names() = %v, %v; want %s, %v", got, err, want, wantErr)
+	}
+}
+
+// What docs and the sample configuration say of a listing.
+func TestDefaults(t *testing.T) {
+	o := Options{}.withDefaults()
+	if o.TTL != time.Minute || o.Patience != 10*time.Second || o.Stale != time.Hour || o.Limit != 15*time.Minute || o.Most != 1_000_000 {
+		t.Errorf("defaults are %+v", o)
 	}
 }
