@@ -17,6 +17,11 @@ type turns chan struct{}
 
 func newTurns() turns { return make(turns, runtime.GOMAXPROCS(0)) }
 
+// mostWaiting is how many clients list at once, or wait for a turn or for the
+// first listing of a registry. They do not count as requests for that: those
+// who pull would have to wait for them.
+const mostWaiting = 128
+
 // patience is how long a client waits for its turn.
 const patience = 10 * time.Second
 

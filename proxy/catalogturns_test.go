@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -78,4 +79,35 @@ func TestListingTakesTurns(t *testing.T) {
 			t.Errorf("after the others: %v, %v", done, err)
 		}
 	})
+}
+
+// TestWhoListsKeepsNobodyFromPulling has a registry that takes its time for its
+// catalog, and as many clients that wait for it as may.
+func TestWhoListsKeepsNobodyFromPulling(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	g := newRig(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/_catalog" {
+			<-end
+		}
+	}, setup{http2: true, config: upstream.Config{MaxRequests: 1}, requests: atMost(1), catalog: Catalog{Lister: seers{}}})
+	list := call{path: "/v2/_catalog", auth: bearer("everything", "registry:catalog:*")}
+	answers := make(chan *http.Response, mostWaiting+1)
+	for range cap(answers) {
+		go func() {
+			res, _, _ := g.do(t, list)
+			answers <- res
+		}()
+	}
+	refused := <-answers // the first to be answered, while nobody else is
+	if refused == nil || refused.StatusCode != 429 || refused.Header.Get("Retry-After") != "1" {
+		t.Errorf("beyond the limit: %+v", refused)
+	}
+	if res, body, _ := g.do(t, call{path: blobs + someDigest, auth: bearer("ann", everything)}); res.StatusCode != 200 {
+		t.Errorf("a pull: %d %s", res.StatusCode, body)
+	}
+	close(end)
+	for range cap(answers) - 1 {
+		<-answers
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/internal/cache"
+	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/proxy/listing"
 	"github.com/regate/regate/proxy/upstream"
@@ -24,6 +25,7 @@ type catalog struct {
 	listings map[string]*listing.Listing // of the registries that the gate checks
 	hosts    map[string]bool             // that routes are for, as they have them
 	shelves  *cache.Cache[place, *shelf]
+	waiting  *connlimit.Limiter
 	turns    turns
 }
 
@@ -41,6 +43,7 @@ func newCatalog(t *Table, o Catalog) *catalog {
 		listings: make(map[string]*listing.Listing),
 		hosts:    make(map[string]bool),
 		shelves:  cache.New[place, *shelf](cache.Options{Size: mostShelves, TTL: shelfLife}),
+		waiting:  connlimit.New(connlimit.Limits{Connections: mostWaiting, PerNetwork: mostWaiting / 2}, connlimit.Deps{}),
 		turns:    newTurns(),
 	}
 	if o.Log == nil {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
 
@@ -18,9 +19,9 @@ func (g *Gateway) reply(w http.ResponseWriter, r *http.Request, x exchange) erro
 	if x.req.Op == oci.Ping {
 		return pong(w, r)
 	}
-	leave, err := g.admit(r, x.route)
-	if err != nil {
-		return err
+	leave, reason := g.catalog.waiting.Enter(edge.Client(r))
+	if reason != "" {
+		return crowded("of the catalog", reason)
 	}
 	defer leave()
 	return g.list(w, r, x)
