@@ -50,12 +50,13 @@ func (m minted) Set(out *http.Request, grant oci.Grant, needs []oci.Access) erro
 // forwarded is for a registry that checks the client's own token. That passes
 // as long as it is enough for what the registry will ask; where the gate
 // changed the request, asks for it on its own account, or has let somebody in
-// whose token has expired in the middle of a push, it sends one like it.
+// whose token has expired in the middle of a push, or is for a namespace, of
+// which the registry knows nothing, it sends one like it.
 type forwarded struct{ minted }
 
 func (f forwarded) Set(out *http.Request, grant oci.Grant, needs []oci.Access) error {
 	token := grant.Bearer.Reveal()
-	if token == "" || !grant.Covers(needs) || grant.Expired(time.Now()) {
+	if token == "" || grant.Namespace != "" || !grant.Covers(needs) || grant.Expired(time.Now()) {
 		return f.minted.Set(out, grant, needs)
 	}
 	out.Header.Set(authorization, "Bearer "+token)

@@ -250,6 +250,7 @@ func TestCredentials(t *testing.T) {
 		{"forward of more than was granted", Trust{Mode: ModeForward}, grant, oci.Delete, "Bearer regate/clients/ann/[repository:a:delete]"},
 		{"forward of what is alive", Trust{Mode: ModeForward}, alive, oci.Pull, "Bearer clients-own"},
 		{"forward of what has expired", Trust{Mode: ModeForward}, expired, oci.Pull, "Bearer regate/clients/ann/[repository:a:pull]"},
+		{"forward of what is for a namespace", Trust{Mode: ModeForward}, oci.Grant{Subject: "ann", Scope: grant.Scope, Bearer: grant.Bearer, Namespace: "docker.io"}, oci.Pull, "Bearer regate/clients/ann/[repository:a:pull]"},
 		{"forward without a token", Trust{Mode: ModeForward}, oci.Grant{Subject: "ann", Scope: grant.Scope}, oci.Pull, "Bearer regate/clients/ann/[repository:a:pull]"},
 		{"unchecked", Trust{Mode: ModeForward, Check: &no}, strange, oci.Pull, "Basic clients-own"},
 		{"unchecked stranger", Trust{Mode: ModeForward, Check: &no}, oci.Grant{Unchecked: oci.NewSecret("")}, oci.Pull, "-"},
