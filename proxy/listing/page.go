@@ -68,11 +68,8 @@ func (p *Page) end(examined []string, more bool, n int) {
 	}
 }
 
-// start is where the names after the given one begin.
+// start is where the names after the given one begin; "" is before all.
 func start(names []string, after string) int {
-	if after == "" {
-		return 0
-	}
 	i, found := slices.BinarySearchFunc(names, after, Compare)
 	if found {
 		i++
