@@ -107,7 +107,7 @@ func direct(shown oci.Shown) (cred authn.Credentials, err error) {
 // a token was issued at this moment: one that would be refused by what is
 // revoked is not good for this request either.
 func (d *Door) login(ctx context.Context, cred authn.Credentials, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
-	id, err := d.logins.identify(ctx, cred, shown.Guests)
+	id, err := d.logins.identify(ctx, cred, whither{shown.Origin, shown.Guests})
 	switch {
 	case err != nil:
 		return oci.Grant{}, challenged(err)

@@ -28,7 +28,7 @@ func NewPersonal(book *secret.Book, methods map[string]authn.Finder, others auth
 
 // Authenticate is authn.Authenticator's.
 func (p *Personal) Authenticate(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
-	if c.Certified() || !strings.HasPrefix(c.Password.Reveal(), secret.Prefix) {
+	if !isPersonal(c) {
 		return p.others.Authenticate(ctx, c)
 	}
 	t, err := p.book.Verify(ctx, c.Password)
@@ -41,6 +41,17 @@ func (p *Personal) Authenticate(ctx context.Context, c authn.Credentials) (authn
 		return authn.Identity{}, fmt.Errorf("%w: the token is another account's", authn.ErrWrongPassword)
 	}
 	return p.vouched(ctx, t)
+}
+
+// isPersonal reports whether the password looks like a personal token.
+func isPersonal(c authn.Credentials) bool {
+	return !c.Certified() && strings.HasPrefix(c.Password.Reveal(), secret.Prefix)
+}
+
+// badToken is what somebody is told whose token is not good. As with passwords
+// it is the same whatever the cause, so that nobody learns what there is.
+func badToken(origin string, err error) error {
+	return unauthenticated("this token is not good (any more) for this user name: see " + origin + "/tokens").Because(err)
 }
 
 // vouched returns the owner of a token, if the login that it was made with

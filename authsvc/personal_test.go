@@ -95,6 +95,32 @@ func TestPersonalTokens(t *testing.T) {
 	}
 }
 
+// TestBadTokenLeadsToThePage, if there is one, and says the same of all causes.
+func TestBadTokenLeadsToThePage(t *testing.T) {
+	p := newPersonalRig(t)
+	text, id := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	if err := p.book.Revoke(t.Context(), "dev", id); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := p.make(t, secret.Token{Owner: "somebody", Method: "m"})
+	const page = "this token is not good (any more) for this user name: see https://registry.test:8443/tokens"
+	for pages, want := range map[bool]string{true: page, false: badLogin} {
+		p.service.pages = pages
+		for password, want := range map[string]string{text.Reveal(): want, other.Reveal(): want, "rgt_x": want, "no": badLogin} {
+			s := oci.Shown{Authorization: oci.NewSecret(basic("dev:" + password)), Origin: "https://registry.test:8443"}
+			_, err := p.door.Authorize(t.Context(), s, needs("repository:web/x:pull"))
+			if got := refused(err); got != ": "+want {
+				t.Errorf("with pages %v, %s: %q, want %q", pages, password, got, want)
+			}
+		}
+	}
+	p.service.pages = true
+	w, _ := p.ask(t, shown{method: "GET", basic: "dev:rgt_x", query: "service=registry.test"})
+	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "not good (any more) for this user name: see https://") {
+		t.Errorf("GET /auth = %d %s", w.Code, w.Body)
+	}
+}
+
 // TestRevokedStopsAtOnce: at /auth, and where Basic credentials come along with
 // the request itself.
 func TestRevokedStopsAtOnce(t *testing.T) {

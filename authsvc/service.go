@@ -25,6 +25,7 @@ type Service struct {
 	log     *zap.Logger
 
 	guests     authn.Authenticator
+	pages      bool
 	namespaces []oci.Namespace
 }
 
@@ -47,6 +48,8 @@ type Parts struct {
 	// Guests is asked instead of Users on hosts where strangers are nobody in
 	// particular; nil is Users.
 	Guests authn.Authenticator
+	// Pages says that people can make tokens at /tokens.
+	Pages bool
 }
 
 // New makes a Service.
@@ -65,7 +68,7 @@ func New(p Parts) *Service {
 	}
 	return &Service{
 		users: p.Users, certs: p.Certificates, rules: chained(p.Rules), tokens: p.Tokens, labels: p.Labels, observe: p.Observe, log: p.Log.Named("auth"),
-		guests: p.Guests, namespaces: p.Namespaces,
+		guests: p.Guests, namespaces: p.Namespaces, pages: p.Pages,
 	}
 }
 
@@ -105,7 +108,7 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ask.scope = to.scope(ask.scope)
-	id, err := s.identify(r.Context(), ask.cred, to.guests(r))
+	id, err := s.identify(r.Context(), ask.cred, whither{edge.Origin(r), to.guests(r)})
 	if err != nil {
 		return err
 	}
@@ -119,19 +122,27 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 	return s.send(w, r, answer{id: id, ask: ask, audience: to.audience, granted: granted})
 }
 
+// whither is where somebody wants to get in.
+type whither struct {
+	origin string // of the gate, for them
+	guests bool   // strangers may come there
+}
+
 // identify returns who shows cred, and notes it for the log, however it ends.
-// Guests may be strangers.
-func (s *Service) identify(ctx context.Context, cred authn.Credentials, guests bool) (authn.Identity, error) {
+func (s *Service) identify(ctx context.Context, cred authn.Credentials, to whither) (authn.Identity, error) {
 	rec, users := edge.RecordFrom(ctx), s.users
 	rec.Subject = cred.Account
 	switch {
 	case cred.Certified():
 		users = s.certs
-	case guests:
+	case to.guests:
 		users = s.guests
 	}
 	id, err := users.Authenticate(ctx, cred)
-	if err != nil {
+	switch {
+	case err != nil && s.pages && isPersonal(cred) && TurnedAway(err):
+		return authn.Identity{}, badToken(to.origin, err)
+	case err != nil:
 		return authn.Identity{}, refusal(cred, err)
 	}
 	rec.Subject = id.Account

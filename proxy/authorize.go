@@ -59,7 +59,7 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 // shown is what a request shows of who sends it, in the place of which registry.
 func shown(r *http.Request, via *oci.Namespace) oci.Shown {
 	s := oci.Shown{
-		Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r),
+		Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r), Origin: edge.Origin(r),
 		Namespace: named(via), Guests: guests(via, r.Host),
 	}
 	if r.TLS != nil {

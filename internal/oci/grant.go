@@ -11,6 +11,7 @@ import (
 type Shown struct {
 	Authorization Secret // the header; empty if there is none
 	From          netip.Addr
+	Origin        string // of the gate as the client names it, https://HOST; "" if that is not known
 
 	// Grace is how long after it has expired a token may still be shown for this
 	// request, so that a push can end that a token has begun. Zero for almost all.

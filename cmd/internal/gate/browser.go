@@ -85,14 +85,31 @@ func (m *chainMaker) addBrowsers(c authsvc.Config) error {
 		return m.file.Explain("auth", err)
 	}
 	for _, method := range all {
+		before := holders{m.chain[:len(m.chain):len(m.chain)], m.keys[:len(m.keys):len(m.keys)]}
 		people := browser.NewPeople(browser.PeopleParts{
-			Method: method, Before: m.chain[:len(m.chain):len(m.chain)],
+			Method: method, Before: before.chain, Holder: before.holder,
 			Store: m.store, Book: m.desk.book, Log: m.log,
 		})
 		m.people = append(m.people, people)
-		m.chain = append(m.chain, people)
+		m.chain, m.keys = append(m.chain, people), append(m.keys, method.Name)
 	}
 	return nil
+}
+
+// holders are those of a chain, with their keys in the configuration.
+type holders struct {
+	chain authn.Chain
+	keys  []string
+}
+
+// holder is the key of the one that has the account; "" if none says so now.
+func (h holders) holder(ctx context.Context, account string) string {
+	for i := range h.chain {
+		if _, err := h.chain[i:i+1].Find(ctx, account); err == nil {
+			return h.keys[i]
+		}
+	}
+	return ""
 }
 
 // personal has those let in who show a token of theirs, before others.

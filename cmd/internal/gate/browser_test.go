@@ -6,6 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/static"
 )
 
 // visit is a request as a browser sends it, which follows nothing.
@@ -87,5 +90,31 @@ func TestProvidersOfOneKind(t *testing.T) {
 	res, page := g.visit(http.MethodGet, "/oidc_auth/guests") // discovery is lazy, and nobody is there
 	if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "Guests cannot be reached now") {
 		t.Errorf("GET /oidc_auth/guests = %d\n%s", res.StatusCode, page)
+	}
+}
+
+// TestHolderOfAName is for the log of logins that are refused for it.
+func TestHolderOfAName(t *testing.T) {
+	one := static.New(static.Config{"one": {AnyPassword: true}}, nil)
+	two := static.New(static.Config{"one": {AnyPassword: true}, "two": {AnyPassword: true}}, nil)
+	h := holders{authn.Chain{one, two}, []string{"users", "htpasswd_file"}}
+	for account, want := range map[string]string{"one": "users", "two": "htpasswd_file", "three": ""} {
+		if got := h.holder(t.Context(), account); got != want {
+			t.Errorf("holder(%q) = %q, want %q", account, got, want)
+		}
+	}
+}
+
+// TestBadTokensLeadToThePages where there are some.
+func TestBadTokensLeadToThePages(t *testing.T) {
+	t.Parallel()
+	for more, want := range map[string]bool{"  acl:": false, githubAuth: true} {
+		g := start(t, changed(t, config(t, "http://127.0.0.1:1", ""), "  acl:", more))
+		for _, path := range []string{"/auth", "/v2/"} {
+			status, body, _ := g.get("https", path, "Authorization", basicOf("dev", "rgt_x"))
+			if status != 401 || strings.Contains(body, "see https://"+g.Addrs["https"]+"/tokens") != want {
+				t.Errorf("GET %s = %d %s", path, status, body)
+			}
+		}
 	}
 }

@@ -125,7 +125,7 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 	return authsvc.New(authsvc.Parts{
 		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: token.NewLabels(p.store),
 		Observe: p.meter.Token, Log: p.log,
-		Namespaces: namespaces(g.file), Guests: guests,
+		Namespaces: namespaces(g.file), Guests: guests, Pages: g.pages != nil,
 	}), nil
 }
 

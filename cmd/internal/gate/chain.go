@@ -26,6 +26,7 @@ type chainMaker struct {
 	file      *configs.File
 	databases *sqldb.Databases
 	chain     authn.Chain
+	keys      []string // in the configuration, of each in the chain
 	people    []*browser.People
 	cost      int                       // highest of all hashes that are known
 	learning  []interface{ Cost() int } // who sees hashes as they are asked for
@@ -46,17 +47,23 @@ func (m *chainMaker) highest() int {
 // strangers are let in.
 func (p *process) login(g *generation) (users, guests authn.Authenticator, err error) {
 	m := &chainMaker{process: p, file: g.file, databases: &g.databases}
-	for _, add := range []func(authsvc.Config) error{
-		m.addUsers,
-		m.addHtpasswd,
-		m.addExt,
-		m.addBrowsers,
-		m.addLDAP,
-		m.addMongo,
-		m.addXorm,
+	for _, part := range []struct {
+		key string
+		add func(authsvc.Config) error
+	}{
+		{"users", m.addUsers},
+		{"htpasswd_file", m.addHtpasswd},
+		{"ext_auth", m.addExt},
+		{"", m.addBrowsers}, // have keys of their own
+		{"ldap_auth", m.addLDAP},
+		{"mongo_auth", m.addMongo},
+		{"xorm_auth", m.addXorm},
 	} {
-		if err := add(g.file.Auth); err != nil {
+		if err := part.add(g.file.Auth); err != nil {
 			return nil, nil, err
+		}
+		for len(m.keys) < len(m.chain) {
+			m.keys = append(m.keys, part.key)
 		}
 	}
 	g.users = m.chain
