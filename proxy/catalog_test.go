@@ -232,6 +232,18 @@ func TestCatalogSourceAnswers(t *testing.T) {
 		wantBody   string
 	}{
 		{"no catalog", http.NotFound, 200, `{"repositories":[]}`},
+		{"no page of a thousand", func(w http.ResponseWriter, r *http.Request) {
+			switch q := r.URL.Query(); {
+			case q.Has("n"):
+				w.WriteHeader(http.StatusBadRequest)
+			case q.Get("last") == "":
+				w.Header().Set("Link", `</v2/_catalog?last=a&n=1>; rel="next"`)
+				_, _ = w.Write([]byte(`{"repositories":["a"]}`))
+			default:
+				_, _ = w.Write([]byte(`{"repositories":["b"]}`))
+			}
+		}, 200, `{"repositories":["a","b"]}`},
+		{"bad request", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }, 503, ""},
 		{"null", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"repositories":null}`)) }, 200, `{"repositories":[]}`},
 		{"refusal", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, 503, ""},
 		{"no JSON", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, 503, ""},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/regate/regate/internal/oci"
@@ -16,7 +17,14 @@ import (
 )
 
 // A source asks a registry for its listing on the gate's own behalf.
-type source struct{ pool *upstream.Pool }
+type source struct {
+	pool *upstream.Pool
+	// small says that the registry takes no page of a thousand (distribution
+	// catalog.maxentries), and chooses the size itself.
+	small *atomic.Bool
+}
+
+func newSource(pool *upstream.Pool) source { return source{pool, new(atomic.Bool)} }
 
 // A leaf is a page of a registry's listing.
 type leaf struct {
@@ -53,7 +61,10 @@ const pageTime = time.Minute
 func (s source) ask(ctx context.Context, ep *upstream.Endpoint, last string) (l leaf, reason string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	q := url.Values{"n": {fmt.Sprint(mostPage)}}
+	q := url.Values{}
+	if !s.small.Load() {
+		q.Set("n", fmt.Sprint(mostPage))
+	}
 	if last != "" {
 		q.Set("last", last)
 	}
@@ -69,6 +80,9 @@ func (s source) ask(ctx context.Context, ep *upstream.Endpoint, last string) (l 
 		l.more = res.Header.Get("Link") != ""
 		l.names, reason, err = readCatalog(res.Body)
 		return l, reason, err
+	case status == http.StatusBadRequest && q.Has("n"):
+		s.small.Store(true)
+		return s.ask(ctx, ep, last)
 	case last == "" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed):
 		return l, "", nil
 	case upstream.Sick(status):

@@ -54,7 +54,7 @@ func TestCatalogIsTakenFromAnyServer(t *testing.T) {
 			last, more := "", true
 			for more && err == nil {
 				var page []string
-				page, more, err = source{pool}.Page(t.Context(), last)
+				page, more, err = newSource(pool).Page(t.Context(), last)
 				if names = append(names, page...); len(names) > 0 {
 					last = names[len(names)-1]
 				}

@@ -53,7 +53,7 @@ func newCatalog(t *Table, o Catalog) *catalog {
 		c.hosts[r.host] = true
 		if c.listings[r.Registry] == nil && r.listable() {
 			log := o.Log.With(zap.String("registry", r.Registry))
-			c.listings[r.Registry] = listing.New(source{r.Pool}, listing.Options{TTL: o.Config.TTL, Log: log})
+			c.listings[r.Registry] = listing.New(newSource(r.Pool), listing.Options{TTL: o.Config.TTL, Log: log})
 		}
 	}
 	return c
