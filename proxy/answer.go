@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 
@@ -98,7 +99,7 @@ func (a *answer) refuse() error {
 	switch {
 	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && a.route.Pool.Checked():
 		return oci.Errorf(oci.BadGateway, "the registry refuses the gate").
-			Because(fmt.Errorf("registry answered %s, challenge %q", a.res.Status, a.res.Header.Get("Www-Authenticate")))
+			Because(a.unfit())
 	case status == http.StatusNotModified, status == http.StatusTemporaryRedirect && a.req.Op == oci.GetBlob:
 		return nil
 	case status < 200 || status >= 300 && status < 400:
@@ -109,6 +110,23 @@ func (a *answer) refuse() error {
 			Because(errors.New("the body ends with the connection, so nobody can see whether it is whole"))
 	}
 	return nil
+}
+
+// challengeService is the service that a registry says tokens must be for.
+var challengeService = regexp.MustCompile(`(?i)[ ,]service="([^"]*)"`)
+
+// unfit says why the registry may have refused the gate, and what to compare.
+func (a *answer) unfit() error {
+	challenge := a.res.Header.Get("Www-Authenticate")
+	err := fmt.Errorf("registry answered %s, challenge %q", a.res.Status, challenge)
+	ours := a.route.Pool.Service()
+	if ours == "" {
+		return err
+	}
+	if m := challengeService.FindStringSubmatch(challenge); m != nil && m[1] != ours {
+		return fmt.Errorf("%w: its auth.token.service is %q, ours is %q", err, m[1], ours)
+	}
+	return fmt.Errorf("%w: compare its auth.token with what regate root prints", err)
 }
 
 // endless reports whether nothing says where the body ends.

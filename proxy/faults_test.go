@@ -330,3 +330,21 @@ func TestPanicEndsOneRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalSaysWhatToCompare: what the log says of a registry that does not
+// take the tokens it is shown.
+func TestRefusalSaysWhatToCompare(t *testing.T) {
+	for _, tt := range []struct{ name, mode, challenge, want string }{
+		{"another service", upstream.ModeToken, `Bearer realm="https://r/auth",service="other"`, `its auth.token.service is "other", ours is "registry"`},
+		{"of clients' tokens", upstream.ModeForward, `Bearer service="other", realm="https://r/auth"`, `its auth.token.service is "other", ours is "clients"`},
+		{"the same", upstream.ModeToken, `Bearer realm="https://r/auth",service="registry",error="invalid_token"`, "compare its auth.token with what regate root prints"},
+		{"no tokens", upstream.ModeBasic, `Basic realm="r"`, `challenge "Basic realm=\"r\""`},
+	} {
+		g := newRig(t, status(401, "application/json", errUnauthorized, "Www-Authenticate", tt.challenge), setup{config: modeConfig(tt.mode)})
+		res, _, _ := g.do(t, call{path: "/v2/team/app/manifests/latest", auth: bearer("ann", puller)})
+		got, _ := g.line(t)["error"].(string)
+		if res.StatusCode != 502 || !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%s: %d, logged %q, want %q", tt.name, res.StatusCode, got, tt.want)
+		}
+	}
+}

@@ -28,6 +28,7 @@ type Pool struct {
 	budget    *budget
 	told      Observer
 	namespace oci.Namespace
+	service   string
 
 	others  *http.Transport  // to token servers of somebody else's registry; nil if it is ours
 	storage *storage.Storage // nil if no redirects are followed
@@ -82,6 +83,7 @@ func New(c Config, o Options) (*Pool, error) {
 		told:     o.Observe,
 
 		namespace: c.Namespace(),
+		service:   c.Auth.serviceFor(o),
 	}
 	credential, err := newCredential(c.Auth, o)
 	if err != nil {
@@ -126,6 +128,10 @@ func newCredential(t Trust, o Options) (Credential, error) {
 
 // Checked reports whether the gate decides who may do what in this registry.
 func (p *Pool) Checked() bool { return p.checked }
+
+// Service is the one that the tokens are for which the registry is shown; "" if
+// it is shown none that the gate has signed.
+func (p *Pool) Service() string { return p.service }
 
 // Namespace is what a mirror stands for; the zero one for other registries.
 func (p *Pool) Namespace() oci.Namespace { return p.namespace }

@@ -57,6 +57,17 @@ func (t Trust) withDefaults() Trust {
 	return t
 }
 
+// serviceFor is the service of the tokens that the registry is shown.
+func (t Trust) serviceFor(o Options) string {
+	switch {
+	case t.Mode == ModeToken:
+		return t.Service
+	case t.Mode == ModeForward && t.checked():
+		return o.Service
+	}
+	return ""
+}
+
 func (t Trust) checked() bool { return t.Mode != ModeForward || t.Check == nil || *t.Check }
 
 // Validate returns all mistakes as a problem.List. It opens nothing.
