@@ -134,3 +134,31 @@ func TestConnStringFile(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// TestFileThatIsNotThere is said as such, by who asks and by a check: SQLite has
+// the same words for it as for a lack of memory.
+func TestFileThatIsNotThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "100% of #1?.db")
+	c := inFile(path)
+	want := "open " + path + ": no such file or directory"
+	users, err := NewUsers(UsersConfig{Connection: c}, databases(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := users.Find(t.Context(), "alice"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Find() = %v", err)
+	}
+	if got := message(c.Remark()); got != "conn_string: "+want {
+		t.Errorf("Remark() = %q", got)
+	}
+	there, _ := newFile(t)
+	for name, c := range map[string]Connection{
+		"a file":   inFile(there),
+		"a server": {DatabaseType: Postgres, ConnString: "postgres://gate@127.0.0.1:1/auth"},
+		"nonsense": {DatabaseType: "x", ConnString: "y"},
+	} {
+		if err := c.Remark(); err != nil {
+			t.Errorf("%s: Remark() = %v", name, err)
+		}
+	}
+}

@@ -69,6 +69,28 @@ func (s *Databases) get(c Connection) (*database, error) {
 	return d, nil
 }
 
+// Remark is a warning if c, which is valid, names a file that is not there now:
+// it may be by the time that the gate is asked something.
+func (c Connection) Remark() error {
+	var l problem.List
+	d, err := c.dialect()
+	if err != nil {
+		return nil // which Validate says
+	}
+	text, err := authn.ReadSecret(c.ConnStringFile, c.ConnString)
+	if err != nil {
+		return nil
+	}
+	a, err := d.parse(text.Reveal())
+	if err == nil && a.file != "" {
+		err = readable(a.file)
+	}
+	if err != nil && a.file != "" {
+		l.Warnf("conn_string", "%v", err)
+	}
+	return l.Err()
+}
+
 func connectTo(to target, roots *x509.CertPool) (*database, error) {
 	d, err := Connection{DatabaseType: to.kind}.dialect()
 	if err != nil {

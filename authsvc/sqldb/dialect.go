@@ -21,7 +21,8 @@ type address struct {
 	open bool   // others on the way can read along, or answer in its place
 	how  string // to mend that
 
-	password bool // is in the conn string
+	password bool   // is in the conn string
+	file     string // the database, if it is one
 	// connect makes the pool, and connects to nothing. With roots every
 	// connection is encrypted, to a server with a certificate of theirs.
 	connect func(roots *x509.CertPool) *sql.DB

@@ -7,7 +7,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 
 	"modernc.org/sqlite"
 )
@@ -22,8 +24,8 @@ func parseSQLite(text string) (address, error) {
 	if err != nil {
 		return address{}, err
 	}
-	source := fileSource(escapePath(path))
-	return address{connect: func(*x509.CertPool) *sql.DB { return sql.OpenDB(source) }}, nil
+	source := fileSource(path)
+	return address{file: path, connect: func(*x509.CertPool) *sql.DB { return sql.OpenDB(source) }}, nil
 }
 
 func pathOf(text string) (path string, err error) {
@@ -64,7 +66,20 @@ type fileSource string
 
 // Connect is driver.Connector's.
 func (s fileSource) Connect(context.Context) (driver.Conn, error) {
-	return s.Driver().Open("file:" + string(s) + "?mode=ro&_pragma=busy_timeout(1000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
+	if err := readable(string(s)); err != nil {
+		return nil, err
+	}
+	return s.Driver().Open("file:" + escapePath(string(s)) + "?mode=ro&_pragma=busy_timeout(1000)&_pragma=query_only(1)&_pragma=trusted_schema(0)")
+}
+
+// readable says why a file cannot be opened, for which SQLite has one word
+// whatever the cause.
+func readable(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would have us wait
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Driver is driver.Connector's.
