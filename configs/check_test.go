@@ -37,6 +37,8 @@ var warningTests = []struct {
 	{"one audience for two registries",
 		"registries:\n  a: {upstreams: [\"http://10.0.0.1\"], auth: &t {mode: token, issuer: i, service: s}}\n  b: {upstreams: [\"http://10.0.0.2\"], auth: *t}\nroutes: [{repository: a, registry: a}, {registry: b}]",
 		"5: registries.b.auth.service: is that of registry a as well, so a token for one of them opens the other"},
+	{"a variable as a shell has it", `registries: {a: {upstreams: ["http://10.0.0.1"], auth: {mode: basic, username: g, password: "${GATE_PW}"}}}`,
+		"4: registries.a.auth.password: is used as it is written; a variable of the environment is ${env:GATE_PW}"},
 	{"public port", "registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nlisten: {public_url: \"https://registry.example.com:8443\"}", ""},
 }
 
@@ -143,5 +145,36 @@ func TestExplain(t *testing.T) {
 	f.path = "none.yaml"
 	if got := f.Explain("tls", errors.New("no")); got.Error() != "none.yaml:1: tls: no" {
 		t.Errorf("Explain() without a file = %v", got)
+	}
+}
+
+// TestCallbacksElsewhere: a browser that is sent to another name comes without
+// the cookie of its login, or not at all.
+func TestCallbacksElsewhere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	write(t, path, `tls: {hosts: ["*.example.com"], mode: internal}
+registries: {a: {upstreams: ["http://10.0.0.11:5000"]}}
+auth:
+  gitlab_auth: {client_id: c, client_secret: s, organization: a, redirect_uri: "https://registry.example.com:8443/gitlab_auth"}
+  oidc_auth: {client_id: c, client_secret: s, issuer: "https://i.example.com", redirect_url: "https://gate.example.org/oidc_auth"}
+  acl: [{match: {}, actions: [pull]}]
+`)
+	f, err := load(path, noEnv)
+	must(t, err)
+	want := "5: auth.oidc_auth.redirect_url: gate.example.org is neither one of tls.hosts nor listen.public_url's, so nobody who is sent there comes back to the gate"
+	if got := said(f.Warnings); got != want {
+		t.Errorf("warnings are\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestZeroIsNoDefault(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	text := strings.Replace(minimal, "auth: {", `auth: {google_auth: {client_id: c, client_secret: s, domain: x.test, max_age: 0s, revalidate_after: 0h, http_timeout: 0s}, `, 1)
+	write(t, path, text+"registries: {a: {upstreams: [\"http://10.0.0.11:5000\"]}}\n")
+	_, err := load(path, noEnv)
+	for _, want := range []string{"max_age: 0s is", "revalidate_after: 0h is", "http_timeout: 0s is no time to wait; leave the key out for the default"} {
+		if err == nil || !strings.Contains(err.Error(), "3: auth.google_auth."+want) {
+			t.Errorf("load() = %v, want %s", err, want)
+		}
 	}
 }

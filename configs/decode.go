@@ -14,7 +14,8 @@ import (
 type decoder struct {
 	env    func(name string) (value string, ok bool)
 	bad    *mistakes
-	left   int // values that may still be read: what is written, and maxCopies through aliases
+	odd    *mistakes // is only worth a warning
+	left   int       // values that may still be read: what is written, and maxCopies through aliases
 	fields map[reflect.Type]*fields
 }
 
@@ -93,7 +94,11 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 			d.unknown(e, known, path)
 			continue
 		}
-		d.value(e.val, v.FieldByIndex(index), problem.Key(path, e.key))
+		field, below := v.FieldByIndex(index), problem.Key(path, e.key)
+		d.value(e.val, field, below)
+		if v.Type().FieldByIndex(index).Tag.Get("zero") == "no" && isZero(e.val, field) {
+			d.bad.addf(e.val.line, below, "%s is no time to wait; leave the key out for the default", e.val.text)
+		}
 	}
 }
 

@@ -7,19 +7,27 @@ import "github.com/regate/regate/internal/problem"
 // is an *Error. The lines are those of the file as it is now: to keep it in
 // memory for this would cost more than a line that is off by some.
 func (f *File) Explain(path string, err error) error {
+	var all problem.List
+	all.Under(path, err)
+	wrong, _ := f.located(all)
+	return &Error{f.path, wrong}
+}
+
+// located gives lines to problems, the mistakes and the rest.
+func (f *File) located(all problem.List) (wrong, odd []Mistake) {
 	root := &node{kind: mapping, line: 1}
 	if data, err := contents(f.path); err == nil {
 		if now, _ := parse(data, new(mistakes)); now != nil {
 			root = now
 		}
 	}
-	var all problem.List
-	all.Under(path, err)
-	var bad mistakes
+	var bad, remarks mistakes
 	for _, p := range all {
-		if !p.Warning {
+		if p.Warning {
+			remarks.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
+		} else {
 			bad.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
 		}
 	}
-	return &Error{f.path, bad.inOrder()}
+	return bad.inOrder(), remarks.inOrder()
 }

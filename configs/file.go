@@ -90,6 +90,7 @@ func (f *File) Validate() error {
 	f.checkRoutes(&bad)
 	f.checkUsers(&bad)
 	f.checkTokens(&bad)
+	f.checkCallbacks(&bad)
 	return bad.Err()
 }
 

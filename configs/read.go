@@ -22,7 +22,7 @@ func read(data []byte, into checked, env func(string) (string, bool)) (wrong, wa
 		return bad.list, nil
 	}
 	parsed := len(bad.list)
-	d := decoder{env: env, bad: &bad, left: size + maxCopies, fields: make(map[reflect.Type]*fields)}
+	d := decoder{env: env, bad: &bad, odd: &odd, left: size + maxCopies, fields: make(map[reflect.Type]*fields)}
 	d.value(root, reflect.ValueOf(into).Elem(), "")
 	said := mistakes{list: bad.list[parsed:], meant: bad.meant}
 	for _, p := range found(into.Validate()) {

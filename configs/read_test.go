@@ -160,6 +160,8 @@ var mistakeTests = []struct {
 	{"quoted", "on: 'true'", `1: on: expected true or false, got the text "true"`},
 	{"number", "count: 1.5", `1: count: expected a whole number, got "1.5"`},
 	{"large number", "small: 128", `1: small: expected a whole number, got "128"`},
+	{"days", "wait: 365d", "1: wait: days are written in hours: 8760h"},
+	{"weeks", "wait: 2w", "1: wait: days are written in hours: 336h"},
 	{"duration", "wait: 5", `1: wait: expected a duration such as 30s, got "5"`},
 	{"pointer", "limit: {}", "1: limit: expected a whole number, got a mapping"},
 	{"list", "nets: 10.0.0.0/8", "1: nets: expected a list such as [a, b], got a single value"},

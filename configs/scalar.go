@@ -2,7 +2,9 @@ package configs
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,10 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string) {
 		ok = setInt(n, v)
 	}
 	if !ok {
+		if hours := inDays(n); hours != "" && v.Type() == durationType {
+			d.bad.addf(n.line, path, "%s", hours)
+			return
+		}
 		d.bad.addf(n.line, path, "expected %s, got %s", expected(v.Type()), shown(n))
 	}
 }
@@ -51,6 +57,33 @@ func setDuration(n *node, v reflect.Value) bool {
 	v.SetInt(int64(long))
 	return true
 }
+
+// isZero reports whether 0s is what was written, and not something that cannot
+// be read. Where that would silently be the default, the field has the tag
+// zero:"no".
+func isZero(n *node, v reflect.Value) bool {
+	long, err := time.ParseDuration(n.text)
+	return err == nil && long == 0 && v.IsZero()
+}
+
+// inDays says how to write a duration that has days, which Go's have not; "" if
+// n is none.
+func inDays(n *node) string {
+	m := daysText.FindStringSubmatch(n.text)
+	if m == nil {
+		return ""
+	}
+	days, err := strconv.Atoi(m[1])
+	if err != nil {
+		return ""
+	}
+	if m[2] == "w" {
+		days *= 7
+	}
+	return fmt.Sprintf("days are written in hours: %dh", 24*days)
+}
+
+var daysText = regexp.MustCompile(`^([0-9]{1,5})(d|w)$`)
 
 func setInt(n *node, v reflect.Value) bool {
 	number, err := strconv.ParseInt(n.text, 10, v.Type().Bits())

@@ -32,8 +32,15 @@ func (d *decoder) secret(n *node, v reflect.Value, path string) {
 		d.bad.addf(n.line, path, "%s", msg)
 		return
 	}
+	if m := shellRef.FindStringSubmatch(n.text); m != nil {
+		d.odd.addf(n.line, path, "is used as it is written; a variable of the environment is ${env:%s}", m[1])
+	}
 	v.SetString(text)
 }
+
+// shellRef is a variable as shells and compose write it. It is text here, and
+// hardly anybody's password.
+var shellRef = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
 func (d *decoder) expand(text string) (value, msg string) {
 	if !strings.Contains(text, envMark) {

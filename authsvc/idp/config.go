@@ -19,13 +19,13 @@ type Client struct {
 	// name by which one came to them.
 	RegistryURL string `yaml:"registry_url"`
 	// HTTPTimeout is how long each answer of the provider may take. Default 10s.
-	HTTPTimeout time.Duration `yaml:"http_timeout"`
+	HTTPTimeout time.Duration `yaml:"http_timeout" zero:"no"`
 	// RevalidateAfter is how long an answer of the provider about a person
 	// counts, before it is asked again when they use a token. Default 1h.
-	RevalidateAfter time.Duration `yaml:"revalidate_after"`
+	RevalidateAfter time.Duration `yaml:"revalidate_after" zero:"no"`
 	// MaxAge is how long a login counts at a provider that lets nobody ask
 	// again. Default 720h.
-	MaxAge time.Duration `yaml:"max_age"`
+	MaxAge time.Duration `yaml:"max_age" zero:"no"`
 }
 
 const (

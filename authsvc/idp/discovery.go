@@ -30,7 +30,7 @@ type document struct {
 
 // discover asks for the document of issuer.
 func discover(ctx context.Context, client *http.Client, issuer string) (d document, err error) {
-	err = getJSON(ctx, client, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &d)
+	err = getJSON(ctx, client, strings.TrimSuffix(issuer, "/")+wellKnown, &d)
 	if err != nil {
 		return d, misplaced(fmt.Errorf("discovery: %w", err))
 	}

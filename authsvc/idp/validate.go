@@ -136,6 +136,10 @@ func (c OIDCConfigs) Validate() error {
 	return l.Err()
 }
 
+// wellKnown is what follows the issuer where its document is (OpenID Connect
+// Discovery 1.0, 4).
+const wellKnown = "/.well-known/openid-configuration"
+
 // Validate reports all mistakes. It opens nothing.
 func (c OIDCConfig) Validate() error {
 	var l problem.List
@@ -146,7 +150,11 @@ func (c OIDCConfig) Validate() error {
 	if c.Issuer == "" {
 		l.Addf("issuer", "is missing; it is the provider's URL, such as https://login.example.com")
 	}
-	checkServer(&l, "issuer", c.Issuer)
+	if strings.HasSuffix(strings.TrimRight(c.Issuer, "/"), wellKnown) {
+		l.Addf("issuer", "ends in %s: leave that out", wellKnown)
+	} else {
+		checkServer(&l, "issuer", c.Issuer)
+	}
 	checkScopes(&l, c.Scopes)
 	if full := c.withDefaults(); !slices.Contains(full.Scopes, "openid") {
 		l.Addf("scopes", "need openid, without which a provider says nothing of who somebody is")

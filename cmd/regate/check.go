@@ -27,7 +27,7 @@ files that the configuration names (certificates, passwords), and connects to no
 		if err != nil {
 			return err
 		}
-		for _, w := range file.Warnings {
+		for _, w := range append(file.Warnings, gate.Remarks(file)...) {
 			fmt.Fprintf(s.err, "%s:%d: warning: %s: %s\n", file.Path(), w.Line, w.Path, w.Msg)
 		}
 		if err := warnShadowed(s.err, file); err != nil {

@@ -61,6 +61,18 @@ func Check(file *configs.File) error {
 	return nil
 }
 
+// Remarks are what is worth saying about the files that file names.
+func Remarks(file *configs.File) []configs.Mistake {
+	var l problem.List
+	if cfg := file.Auth.XormAuth; cfg != nil {
+		l.Under("auth.xorm_auth", cfg.Remark())
+	}
+	if cfg := file.Auth.ACLXorm; cfg != nil {
+		l.Under("auth.acl_xorm", cfg.Remark())
+	}
+	return file.Remarks(l.Err())
+}
+
 func checkMongo(file *configs.File, l *problem.List) {
 	if cfg := file.Auth.MongoAuth; cfg != nil {
 		_, err := mongo.NewUsers(*cfg, nil)
