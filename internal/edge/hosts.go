@@ -87,9 +87,15 @@ func (h *Hosts) Check(next http.Handler) http.Handler {
 
 var errForeignHost = errors.New("not a name of tls.hosts with the port of listen.https, nor listen.public_url")
 
+// Serves reports whether a Host header is the gate's own.
+func (h *Hosts) Serves(header string) bool {
+	got, ok := parseHost(header)
+	return ok && h.ports[got.port] && h.has(got)
+}
+
 func (h *Hosts) check(r *http.Request) error {
-	got, ok := parseHost(r.Host)
-	if !ok || !h.ports[got.port] || !h.has(got) {
+	got, _ := parseHost(r.Host)
+	if !h.Serves(r.Host) {
 		return oci.Errorf(oci.Misdirected, "this host is not served here").Because(errForeignHost)
 	}
 	if r.TLS != nil && r.TLS.ServerName != "" && !strings.EqualFold(r.TLS.ServerName, got.name) {

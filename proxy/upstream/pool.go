@@ -43,6 +43,9 @@ type Options struct {
 	Issuer, Service string
 	// Requests makes what bounds those that the registry has. Nil is no bound.
 	Requests func(most int) *connlimit.Limiter
+	// Gate reports whether HOST:PORT may be the gate itself, where no redirect
+	// is to lead. It may be nil.
+	Gate func(host string) bool
 	// Observe is told what is done to hide failures from clients.
 	Observe Observer
 	// Log may be nil.
@@ -101,7 +104,7 @@ func New(c Config, o Options) (*Pool, error) {
 	if err := p.openRemotes(c, o); err != nil {
 		return nil, err
 	}
-	return p, p.openStorage(c)
+	return p, p.openStorage(c, o)
 }
 
 // newCredential is the one switch over the trust modes.

@@ -12,11 +12,11 @@ import (
 
 // openStorage makes what follows the redirects of the registry, if any are to
 // be followed.
-func (p *Pool) openStorage(c Config) (err error) {
+func (p *Pool) openStorage(c Config, o Options) (err error) {
 	if c.Redirects.IsZero() && !c.Mirror() {
 		return nil
 	}
-	p.storage, err = storage.New(c.Redirects, storage.Options{Always: c.Mirror(), Connect: c.ConnectTimeout, Header: c.HeaderTimeout})
+	p.storage, err = storage.New(c.Redirects, storage.Options{Always: c.Mirror(), Connect: c.ConnectTimeout, Header: c.HeaderTimeout, Gate: o.Gate})
 	if err != nil {
 		return fmt.Errorf("redirects: %w", err)
 	}

@@ -67,7 +67,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (_ *generation,
 	if err != nil {
 		return nil, err
 	}
-	if g.pools, err = p.openPools(file, issuer); err != nil {
+	if g.pools, err = p.openPools(g, issuer); err != nil {
 		return nil, err
 	}
 	table, err := proxy.NewTable(file.Routes, g.pools)
@@ -135,13 +135,15 @@ func namespaces(file *configs.File) []oci.Namespace {
 }
 
 // openPools makes a pool of each registry.
-func (p *process) openPools(file *configs.File, issuer *token.Issuer) (map[string]*upstream.Pool, error) {
+func (p *process) openPools(g *generation, issuer *token.Issuer) (map[string]*upstream.Pool, error) {
+	file := g.file
 	pools := make(map[string]*upstream.Pool, len(file.Registries))
 	for name, cfg := range file.Registries {
 		pool, err := upstream.New(cfg, upstream.Options{
 			Minter:   upstream.MinterFunc(minter(issuer)),
 			Issuer:   issuer.Name(),
 			Service:  issuer.Service(),
+			Gate:     g.hosts.Serves,
 			Requests: func(most int) *connlimit.Limiter { return p.requests("registry", most) },
 			Observe: upstream.Observer{
 				Retried: func(reason string) { p.meter.UpstreamRetry(name, reason) },

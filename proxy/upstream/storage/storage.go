@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // ErrRefused is the error of a redirect that is not followed.
@@ -26,6 +27,9 @@ type Options struct {
 	Always bool
 	// Connect and Header bound the wait for a connection, and for an answer.
 	Connect, Header time.Duration
+	// Gate reports whether HOST:PORT may be the gate itself, by any of its
+	// names. It may be nil.
+	Gate func(host string) bool
 }
 
 // A Storage is where a registry has its blobs. Its methods may be called by
@@ -33,6 +37,7 @@ type Options struct {
 type Storage struct {
 	always bool
 	follow bool
+	gate   func(host string) bool
 	except []netip.Prefix
 	hosts  []host
 	via    *http.Transport
@@ -50,7 +55,10 @@ const (
 // New opens the files of c, which must be valid. There are as many connections
 // as requests, whose number is for the caller to bound.
 func New(c Config, o Options) (*Storage, error) {
-	s := &Storage{always: o.Always, follow: c.Mode == Follow}
+	if o.Gate == nil {
+		o.Gate = func(string) bool { return false }
+	}
+	s := &Storage{always: o.Always, follow: c.Mode == Follow, gate: o.Gate}
 	for _, text := range c.Except {
 		p, err := parseNetwork(text)
 		if err != nil {
@@ -121,7 +129,7 @@ type Ask struct {
 	Header   http.Header // all that the storage is to see
 	From     *url.URL    // who has redirected it
 	Location string
-	Gate     string // HOST[:PORT] of the gate, to which nothing may lead back
+	Gate     string // HOST[:PORT] of the gate, as the client has it; nothing may lead back to it
 }
 
 // Get follows a.Location, and the redirects after it. The caller closes the
@@ -168,15 +176,16 @@ func (s *Storage) target(from *url.URL, a Ask) (*url.URL, error) {
 	}
 	u = from.ResolveReference(u)
 	u.Fragment, u.RawFragment = "", ""
-	name, port := address(u)
-	gate, gatePort := address(&url.URL{Scheme: "https", Host: a.Gate})
+	_, port := address(u)
 	listed := slices.ContainsFunc(s.hosts, func(h host) bool { return h.has(u) })
 	switch {
-	case u.Scheme != "https" && u.Scheme != "http" || name == "" || u.Opaque != "":
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
 		return nil, fmt.Errorf("%w: it has no host", ErrRefused)
 	case u.User != nil:
 		return nil, fmt.Errorf("%w: it has a user", ErrRefused)
-	case name == gate && port == gatePort:
+	case strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }): // IDNA would make another name of it
+		return nil, fmt.Errorf("%w: %q has what is no letter of a host", ErrRefused, u.Host)
+	case s.leadsBack(u, a.Gate):
 		return nil, fmt.Errorf("%w: it leads back to the gate", ErrRefused)
 	case listed:
 		return u, nil
@@ -186,6 +195,18 @@ func (s *Storage) target(from *url.URL, a Ask) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: %s is none of redirects.hosts", ErrRefused, u.Host)
 	}
 	return u, nil
+}
+
+// leadsBack reports whether u is the gate. Of what its wildcards cover, the
+// operator knows better who is there, and has listed it by its name.
+func (s *Storage) leadsBack(u *url.URL, client string) bool {
+	name, port := address(u)
+	gate, gatePort := address(&url.URL{Scheme: "https", Host: client})
+	if name == gate && port == gatePort {
+		return true
+	}
+	byName := slices.ContainsFunc(s.hosts, func(h host) bool { return !h.below && h.has(u) })
+	return !byName && s.gate(net.JoinHostPort(name, port))
 }
 
 // A dialer connects to hosts that are listed, whatever addresses they have, and

@@ -31,6 +31,10 @@ func serve(t *testing.T, h http.HandlerFunc) (*httptest.Server, string) {
 func open(t *testing.T, c Config, o Options) *Storage {
 	t.Helper()
 	o.Connect, o.Header = 5*time.Second, 5*time.Second
+	o.Gate = func(host string) bool {
+		name, port, _ := strings.Cut(host, ":")
+		return port == "443" && (name == "hub.example.com" || strings.HasSuffix(name, ".gate.example"))
+	}
 	s, err := New(c, o)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +83,7 @@ func TestRefused(t *testing.T) {
 	s, ca := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL.Path) })
 	at := strings.TrimPrefix(s.URL, "https://")
 	_, port, _ := strings.Cut(at, ":")
-	listed := Config{Mode: Follow, Hosts: []string{at}, TLS: TLS{ca}}
+	listed := Config{Mode: Follow, Hosts: []string{at, "*.example.com", "*.gate.example"}, TLS: TLS{ca}}
 	for _, tt := range []struct {
 		name, location, want string
 		always               bool
@@ -100,6 +104,13 @@ func TestRefused(t *testing.T) {
 		{"the gate", "https://gate.example.com/v2/b/blobs/x?secret", "leads back to the gate", false},
 		{"the gate in other words", "https://GATE.example.com.:443/v2/?secret", "leads back to the gate", false},
 
+		{"the gate by another name", "https://hub.example.com/v2/b/blobs/x?secret", "leads back to the gate", false},
+		{"the gate by another name, in other words", "https://HUB.example.com.:443/?secret", "leads back to the gate", false},
+		{"the gate by a name of its wildcard", "https://a.gate.example/?secret", "leads back to the gate", false},
+		{"the gate in wide letters", "https://\uff48ub.example.com/?secret", "no letter of a host", false},
+		{"the gate in wide letters, escaped", "https://%EF%BD%88ub.example.com/?secret", "no letter of a host", false},
+
+		{"the gate by another name, from a mirror", "https://hub.example.com/?secret", "leads back to the gate", true},
 		{"the gate, from a mirror", "https://gate.example.com/?secret", "leads back to the gate", true},
 		{"no TLS, from a mirror", "http://1.1.1.1/?secret", "has no TLS", true},
 		{"port, from a mirror", "https://1.1.1.1:8443/?secret", "is none of", true},
@@ -120,6 +131,16 @@ func TestRefused(t *testing.T) {
 				t.Errorf("the URL is in %q", err)
 			}
 		})
+	}
+}
+
+// TestStorageUnderTheGatesWildcard: a certificate for *.gate.example says nothing
+// of who else is there. Whoever lists the storage by its name knows.
+func TestStorageUnderTheGatesWildcard(t *testing.T) {
+	store := open(t, Config{Mode: Follow, Hosts: []string{"s3.gate.example"}}, Options{})
+	a := ask("https://s3.gate.example/blob")
+	if u, err := store.target(a.From, a); err != nil || u.Host != "s3.gate.example" {
+		t.Errorf("leads to %v, %v", u, err)
 	}
 }
 
