@@ -19,6 +19,7 @@ const (
 	sessionCookie = "__Host-regate"       // who is logged in
 	loginCookie   = "__Host-regate-login" // a login that has begun
 	madeCookie    = "__Host-regate-made"  // a token that is about to be shown, once
+	doneCookie    = "__Host-regate-done"  // what was revoked a moment ago
 )
 
 const saltSize = 16

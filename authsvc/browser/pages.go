@@ -20,6 +20,7 @@ type Pages struct {
 	store   state.Store
 	book    *secret.Book
 	tokens  secret.Config
+	held    time.Duration
 	cookies sealer
 	spent   *Spent
 	now     func() time.Time
@@ -32,7 +33,8 @@ type PagesParts struct {
 	Store   state.Store // knows which sessions were ended
 	Book    *secret.Book
 	Tokens  secret.Config
-	Key     [32]byte // of the cookies; all gates of a fleet have the same
+	Life    time.Duration // of what docker gets for a token, and goes on using when that is revoked
+	Key     [32]byte      // of the cookies; all gates of a fleet have the same
 	Spent   *Spent
 	Now     func() time.Time // the clock; nil is time.Now
 	Log     *zap.Logger      // nil is silence
@@ -47,7 +49,7 @@ func NewPages(p PagesParts) *Pages {
 		p.Log = zap.NewNop()
 	}
 	return &Pages{
-		methods: p.Methods, store: p.Store, book: p.Book, tokens: p.Tokens, cookies: sealer{p.Key},
+		methods: p.Methods, store: p.Store, book: p.Book, tokens: p.Tokens, held: p.Life, cookies: sealer{p.Key},
 		spent: p.Spent, now: p.Now, log: p.Log.Named("browser"),
 	}
 }

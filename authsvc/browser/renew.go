@@ -110,7 +110,7 @@ func (p *People) answered(ctx context.Context, account string, l login, a answer
 	if a.err != nil {
 		p.failed.Set(account, a.err)
 		p.log.Warn("provider cannot be asked, its last word counts for a day",
-			zap.String("subject", account), zap.Duration("since", p.age(l.Asked)), zap.Error(a.err))
+			zap.String("subject", account), zap.Time("since", time.Unix(l.Asked, 0)), zap.Error(a.err))
 		if fresh := a.person.Refresh.Reveal(); fresh != "" && fresh != l.Refresh {
 			// The provider failed only after it had taken the one before.
 			next := l

@@ -112,8 +112,12 @@ func (p *Pages) sayNoLogin(w http.ResponseWriter, r *http.Request, m *People, er
 		return p.sayDown(w, r, m, err)
 	}
 	p.log.Info("login refused", zap.String("subject", no.Who), zap.String("method", m.Name()), zap.Stringer("client", edge.Client(r)), zap.Error(err))
+	title := m.method.Provider.Terms().Title + " did not log you in"
+	if no.Who != "" { // it did, and its word is why we do not
+		title = "You cannot log in here"
+	}
 	return p.say(w, r, oci.Errorf(oci.Denied, "%s refuses the login", m.Name()).Because(err), notice{
-		Title:  m.method.Provider.Terms().Title + " did not log you in",
+		Title:  title,
 		Text:   sentence(no.Msg),
 		Advice: "If that is not as it should be, ask those who run this registry.",
 	})

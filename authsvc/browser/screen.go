@@ -27,6 +27,7 @@ type screen struct {
 	Provider string
 	Fault    string
 	Made     *made
+	Done     string // what was revoked a moment ago
 	Lives    []life
 	Tokens   []row
 }
@@ -46,7 +47,7 @@ func newMade(host string, h handover) *made {
 	return &made{
 		Name: h.Name, Text: h.Text,
 		Line:   fmt.Sprintf("docker login %s -u %s -p %s", host, account, h.Text),
-		Better: fmt.Sprintf("docker login %s -u %s --password-stdin", host, account),
+		Better: fmt.Sprintf("docker login %s -u %s", host, account),
 	}
 }
 
@@ -80,12 +81,13 @@ func newLife(d time.Duration) life {
 // A row is a token in the list.
 type row struct {
 	ID, Name               string
+	Mark                   string // with which the token begins
 	Created, Used, Expires string
 	Expired                bool
 }
 
 func newRow(t secret.Token, now time.Time) row {
-	r := row{ID: t.ID, Name: t.Name, Created: date(t.Created), Used: "never", Expires: "never", Expired: t.Expired(now)}
+	r := row{ID: t.ID, Mark: secret.Prefix + t.ID[:min(len(t.ID), shownID)] + "…", Name: t.Name, Created: date(t.Created), Used: "never", Expires: "never", Expired: t.Expired(now)}
 	if !t.Used.IsZero() {
 		r.Used = date(t.Used)
 		if now.Sub(t.Used) < 2*time.Hour {
@@ -97,6 +99,10 @@ func newRow(t secret.Token, now time.Time) row {
 	}
 	return r
 }
+
+// shownID is how much of a token's name is shown: enough to find it in the log,
+// and in a file.
+const shownID = 6
 
 func date(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
 

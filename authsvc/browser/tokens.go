@@ -28,7 +28,7 @@ func (p *Pages) showTokens(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return p.sayWrong(w, r, err)
 	}
-	return p.list(w, r, s, screen{Status: http.StatusOK, Made: p.justMade(w, r, s)})
+	return p.list(w, r, s, screen{Status: http.StatusOK, Made: p.justMade(w, r, s), Done: p.justDone(w, r, s)})
 }
 
 // toLogin sends somebody to the login whose session has ended.
@@ -74,9 +74,9 @@ func (p *Pages) changeTokens(w http.ResponseWriter, r *http.Request) error {
 	case "make":
 		return p.makeToken(w, r, s)
 	case "revoke":
-		err = p.revoke(r, s, r.PostForm.Get("id"))
+		err = p.revoke(w, r, s)
 	case "revoke-all":
-		err = p.revokeAll(r, s)
+		err = p.revokeAll(w, r, s)
 	default:
 		err = oci.Errorf(oci.BadRequest, "this form is not one of ours")
 	}
@@ -166,25 +166,6 @@ func (p *Pages) life(text string) (time.Duration, bool) {
 		}
 	}
 	return 0, false
-}
-
-func (p *Pages) revoke(r *http.Request, s session, id string) error {
-	err := p.book.Revoke(r.Context(), s.Account, id)
-	if errors.Is(err, secret.ErrUnknown) { // revoked in another window
-		return nil
-	}
-	if err == nil {
-		p.log.Info("token revoked", zap.String("subject", s.Account), zap.String("token", id), zap.Stringer("client", edge.Client(r)))
-	}
-	return err
-}
-
-func (p *Pages) revokeAll(r *http.Request, s session) error {
-	n, err := p.book.RevokeAll(r.Context(), s.Account, "")
-	if n > 0 {
-		p.log.Info("tokens revoked", zap.String("subject", s.Account), zap.Int("tokens", n), zap.Stringer("client", edge.Client(r)))
-	}
-	return err
 }
 
 // A handover is a token on its way to the page that shows it. It goes through

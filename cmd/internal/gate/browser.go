@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -127,7 +128,7 @@ func (p *process) openPages(g *generation, people []*browser.People) {
 		return
 	}
 	pages := browser.NewPages(browser.PagesParts{
-		Methods: people, Store: p.store, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens,
+		Methods: people, Store: p.store, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens, Life: time.Duration(g.file.Auth.Token.WithDefaults().Expiration) * time.Second,
 		Key: p.desk.cookies, Spent: p.desk.spent, Log: p.log,
 	})
 	g.pages = edge.Stack(edge.Handler(pages.Serve), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))

@@ -1,0 +1,79 @@
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/authsvc/secret"
+	"github.com/regate/regate/internal/edge"
+)
+
+// revoke ends one token of the session's account.
+func (p *Pages) revoke(w http.ResponseWriter, r *http.Request, s session) error {
+	id := r.PostForm.Get("id")
+	all, err := p.book.List(r.Context(), s.Account)
+	if err != nil {
+		return err
+	}
+	err = p.book.Revoke(r.Context(), s.Account, id)
+	if errors.Is(err, secret.ErrUnknown) { // revoked in another window
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.log.Info("token revoked", zap.String("subject", s.Account), zap.String("token", id), zap.Stringer("client", edge.Client(r)))
+	for _, t := range all {
+		if t.ID == id {
+			return p.noteDone(w, s, fmt.Sprintf("“%s” is revoked.", t.Name))
+		}
+	}
+	return nil
+}
+
+// revokeAll ends all of them.
+func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) error {
+	n, err := p.book.RevokeAll(r.Context(), s.Account, "")
+	if n > 0 {
+		p.log.Info("tokens revoked", zap.String("subject", s.Account), zap.Int("tokens", n), zap.Stringer("client", edge.Client(r)))
+	}
+	if err != nil {
+		return err
+	}
+	return p.noteDone(w, s, "All your tokens are revoked.")
+}
+
+// A deed is what the next page says was done. It comes sealed, as a page that
+// says whatever somebody has put into a link would be believed.
+type deed struct {
+	Account string `json:"account"`
+	Text    string `json:"text"`
+	At      int64  `json:"at"` // Unix seconds
+}
+
+func (p *Pages) noteDone(w http.ResponseWriter, s session, text string) error {
+	if n := int(math.Ceil(p.held.Minutes())); n == 1 {
+		text += " What docker holds ends within a minute."
+	} else if n > 1 {
+		text += fmt.Sprintf(" What docker holds ends within %d minutes.", n)
+	}
+	return p.cookies.give(w, doneCookie, deed{s.Account, text, p.now().Unix()}, handoverTime)
+}
+
+// justDone returns what was done a moment ago, once; "" if that was nothing.
+func (p *Pages) justDone(w http.ResponseWriter, r *http.Request, s session) string {
+	var d deed
+	if err := p.cookies.take(r, doneCookie, &d); err != nil || r.Method == http.MethodHead {
+		return ""
+	}
+	forget(w, doneCookie)
+	if d.Account != s.Account || p.now().Sub(time.Unix(d.At, 0)) >= handoverTime {
+		return ""
+	}
+	return d.Text
+}
