@@ -60,14 +60,18 @@ func (b *budget) check(registry string, c class) error {
 	if wait <= 0 {
 		return nil
 	}
+	return tooMany(registry, wait)
+}
+
+func tooMany(registry string, wait time.Duration) error {
 	seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 	return oci.Errorf(oci.TooMany, "%s lets this gate ask for nothing more for another %s seconds; its limit is reached", registry, seconds).
 		Because(errWaiting).
 		With("Retry-After", seconds)
 }
 
-// exhaust notes a 429, and returns how long it is good for.
-func (b *budget) exhaust(c class, h http.Header) time.Time {
+// exhaust notes a 429, and returns for how long it is good.
+func (b *budget) exhaust(c class, h http.Header) time.Duration {
 	b.note(h)
 	now := b.now()
 	until := now.Add(pause(h.Get("Retry-After"), now))
@@ -76,7 +80,7 @@ func (b *budget) exhaust(c class, h http.Header) time.Time {
 	if u := &b.until[min(c, others)]; u.Before(until) {
 		*u = until
 	}
-	return until
+	return until.Sub(now)
 }
 
 // pause reads Retry-After (RFC 9110 10.2.3).

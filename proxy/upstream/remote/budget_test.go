@@ -57,6 +57,22 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// TestRateLimitThatIsOverAtOnce: on a busy machine, the time may have passed
+// before the client is told of it. It is an error nonetheless.
+func TestRateLimitThatIsOverAtOnce(t *testing.T) {
+	g := newRig(t, "")
+	g.answer = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}
+	g.budget.now = func() time.Time {
+		g.pass(2 * time.Second)
+		return g.clock()
+	}
+	_, err := g.get(t, "a/b")
+	check(t, err, oci.TooMany, "another 1 seconds")
+}
+
 // TestRateLimitOfTokens concerns all requests: none can do without one.
 func TestRateLimitOfTokens(t *testing.T) {
 	g := newRig(t, "gate")

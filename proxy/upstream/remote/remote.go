@@ -211,9 +211,9 @@ func (r *Remote) hidden(c class, why error) error {
 // limited is the error of a request that was one too many. A token server
 // that says so means all requests.
 func (r *Remote) limited(res *http.Response, c class) error {
-	until := r.budget.exhaust(c, res.Header)
-	r.deps.Log.Warn("registry refuses more requests for a while", zap.String("registry", r.cfg.Name), zap.Time("until", until))
-	return r.refused(RateLimited, r.budget.check(r.cfg.Name, c))
+	wait := r.budget.exhaust(c, res.Header)
+	r.deps.Log.Warn("registry refuses more requests for a while", zap.String("registry", r.cfg.Name), zap.Duration("for", wait))
+	return r.refused(RateLimited, tooMany(r.cfg.Name, wait))
 }
 
 // refused counts an error.
