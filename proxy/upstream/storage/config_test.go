@@ -136,6 +136,7 @@ func TestPublic(t *testing.T) {
 		"0.0.0.0": false, "0.1.2.3": false, "100.64.0.1": false, "198.18.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false,
 		"::": false, "::1": false, "fe80::1": false, "fe80::1%eth0": false, "fc00::1": false, "fd00:ec2::254": false, "ff02::1": false,
 		"::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::127.0.0.1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "2001:db8::1": false,
+		"64:ff9b:1::a00:1": false, "::ffff:0:a00:1": false, "0:0:1::a00:1": false, "100::1": false, "fec0::1": false, "5f00::1": false, "4000::1": false,
 	} {
 		if got := public(netip.MustParseAddr(text)); got != want {
 			t.Errorf("public(%s) = %v", text, got)

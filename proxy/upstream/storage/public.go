@@ -15,16 +15,15 @@ var reserved = [...]netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/96"),
-	netip.MustParsePrefix("64:ff9b::/96"), // NAT64
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/23"), // Teredo and others
 	netip.MustParsePrefix("2001:db8::/32"),
 	netip.MustParsePrefix("2002::/16"), // 6to4
 	netip.MustParsePrefix("3fff::/20"),
-	netip.MustParsePrefix("fec0::/10"), // site-local of old
 }
+
+// allocated are the addresses of IPv6 that IANA gives out (RFC 4291 2.4). Beside
+// them are NAT64, addresses of IPv4 in several dresses, and site-local ones.
+var allocated = netip.MustParsePrefix("2000::/3")
 
 // public reports whether an address is one of the internet, so that nobody
 // there takes the gate for a neighbour.
@@ -33,7 +32,7 @@ func public(a netip.Addr) bool {
 		return false
 	}
 	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() {
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Is6() && !allocated.Contains(a) {
 		return false
 	}
 	for _, p := range reserved {
