@@ -38,6 +38,7 @@ type generation struct {
 
 	checked                          http.Handler // ServeHTTP behind the check of the Host
 	gateway, tokens, keys, authority http.Handler
+	nowhere                          http.Handler
 	pages                            http.Handler // nil if nobody can log in with a browser
 
 	certs  *acme.Manager // of the process
@@ -80,7 +81,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (_ *generation,
 	g.gateway = pages(edge.Handler(g.proxy.Serve))
 	g.tokens = edge.Stack(edge.Handler(service.ServeToken), pages, edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
 	g.keys = edge.Handler(service.ServeKeys)
-	g.authority = edge.Handler(g.serveCA)
+	g.authority, g.nowhere = edge.Handler(g.serveCA), edge.Handler(g.serveNowhere)
 	g.checked = g.hosts.Check(g)
 	g.run(p)
 	return g, nil

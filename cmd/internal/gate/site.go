@@ -28,13 +28,9 @@ func (g *generation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == caPath:
 		g.authority.ServeHTTP(w, r)
 	default:
-		nowhere.ServeHTTP(w, r)
+		g.nowhere.ServeHTTP(w, r)
 	}
 }
-
-var nowhere = edge.Handler(func(http.ResponseWriter, *http.Request) error {
-	return oci.Errorf(oci.NoSuchPath, "no such path")
-})
 
 // site is what the https listener serves: every request gets a record, a line
 // in the log, and a check of its Host, but for the health of the gate, which
