@@ -73,11 +73,22 @@ func (f *relay) look(blob oci.Request, want upstream.Want) *http.Response {
 		return nil
 	}
 	_ = res.Body.Close()
-	digest := res.Header.Get("Docker-Content-Digest")
-	if res.StatusCode != http.StatusOK || digest != "" && digest != blob.Digest {
+	if !holds(res, blob) {
 		return nil
 	}
 	return created(res.Request, blob)
+}
+
+// holds reports whether a registry says that it has the blob. Distribution looks
+// whether it has before it sends anybody to its storage. What leads to the same
+// path elsewhere, such as to TLS, says nothing of it.
+func holds(res *http.Response, blob oci.Request) bool {
+	if digest := res.Header.Get("Docker-Content-Digest"); digest != "" && digest != blob.Digest {
+		return false
+	}
+	to, err := res.Location()
+	moved := err == nil && to.Path != res.Request.URL.Path
+	return res.StatusCode == http.StatusOK || res.StatusCode == http.StatusTemporaryRedirect && moved
 }
 
 // created is how distribution answers the end of an upload.

@@ -30,6 +30,8 @@ var commitTests = []struct {
 	{"was not done, with a body", call{path: upload, body: io.MultiReader(strings.NewReader("layer"))}, []fault{refuse}, 504, 2},
 	{"was done, and the first to be asked knows nothing", call{path: upload}, []fault{late, refuse}, 201, 2},
 	{"was done, and nobody says so", call{path: upload}, []fault{late, refuse, refuse}, 404, 2},
+	{"was done, and the blob is in a storage", call{path: upload}, []fault{late, elsewhere}, 201, 1},
+	{"was not done, and everything is elsewhere", call{path: upload}, []fault{refuse, toTLS, toTLS}, 404, 2},
 	{"has another digest", call{path: uploads + someUpload + "?digest=sha256:" + strings.Repeat("0", 64)}, []fault{refuse}, 404, 2},
 	{"has no digest", call{path: uploads + someUpload}, []fault{late}, 404, 0},
 	{"was refused", call{path: upload}, []fault{unavailable503}, 503, 0},

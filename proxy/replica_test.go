@@ -91,6 +91,8 @@ const (
 	faults
 
 	forbidden // does what it is asked, and then refuses the gate
+	elsewhere // has its blobs in an object storage
+	toTLS     // is to be asked over TLS
 )
 
 // faultOf says what a replica does with a request, and after how many bytes it
@@ -136,6 +138,10 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case late:
 		r.store.ServeHTTP(httptest.NewRecorder(), req)
 		panic(http.ErrAbortHandler)
+	case elsewhere:
+		http.Redirect(w, req, "https://s3.example/bucket/blob?X-Amz-Signature=x", http.StatusTemporaryRedirect)
+	case toTLS:
+		http.Redirect(w, req, "https://"+req.Host+req.RequestURI, http.StatusTemporaryRedirect)
 	case forbidden:
 		r.store.ServeHTTP(httptest.NewRecorder(), req)
 		status(403, "application/json", `{"errors":[{"code":"DENIED"}]}`)(w, req)
