@@ -159,7 +159,7 @@ func (r *Remote) askAgain(out *http.Request, repo, shown string, refused *http.R
 	}
 	if err == nil && c.basic && res.StatusCode == http.StatusUnauthorized {
 		drain(res)
-		return nil, r.bar(fmt.Errorf("the registry answered %s", res.Status))
+		return nil, r.doubt(r.ping().WithContext(out.Context()), fmt.Errorf("the registry answered %s", res.Status))
 	}
 	return res, err
 }

@@ -134,8 +134,8 @@ func TestWrongPasswordIsNotTriedAgain(t *testing.T) {
 		answer              http.HandlerFunc
 		first, then, at30th [2]int
 	}{
-		{"token server", nil, [2]int{1, 1}, [2]int{1, 1}, [2]int{1, 2}},
-		{"registry", basic, [2]int{2, 0}, [2]int{2, 0}, [2]int{3, 0}},
+		{"token server", nil, [2]int{1, 2}, [2]int{1, 2}, [2]int{1, 4}},
+		{"registry", basic, [2]int{3, 0}, [2]int{3, 0}, [2]int{5, 0}},
 	} {
 		g := newRig(t, "gate")
 		g.give = deny
@@ -151,6 +151,37 @@ func TestWrongPasswordIsNotTriedAgain(t *testing.T) {
 			if got := g.counts(); got != want {
 				t.Errorf("%s: after request %d %v were sent, want %v", tt.name, i, got, want)
 			}
+		}
+	}
+}
+
+// TestOneRepositoryLocksNoOther: some registries answer 401 for what an account
+// may not see, as if they did not know it. Whoever may ask for a name could have
+// everybody else turned away.
+func TestOneRepositoryLocksNoOther(t *testing.T) {
+	for _, basic := range []bool{false, true} {
+		g := newRig(t, "gate")
+		g.give = func(w http.ResponseWriter, r *http.Request) {
+			if user, _, _ := r.BasicAuth(); user != "gate" || strings.Contains(r.URL.Query().Get("scope"), "a/secret") {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			fmt.Fprintf(w, `{"token":%q}`, g.newest())
+		}
+		if basic {
+			g.answer = func(w http.ResponseWriter, r *http.Request) {
+				if user, _, _ := r.BasicAuth(); user != "gate" || strings.Contains(r.URL.Path, "a/secret") {
+					w.Header().Set("Www-Authenticate", `Basic realm="far"`)
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			}
+		}
+		for range 2 {
+			_, err := g.get(t, "a/secret")
+			check(t, err, oci.UnknownName, "far.example has no such repository")
+		}
+		if res, err := g.get(t, "a/b"); err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("Basic: %v: another repository: %v, %v", basic, res, err)
 		}
 	}
 }

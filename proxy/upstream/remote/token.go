@@ -20,7 +20,6 @@ const (
 	defaultLife  = 60 * time.Second // distribution docs/content/spec/auth/token.md
 	longestLife  = time.Hour
 	marginOfLife = 10 // a token is shown for all but one part in so many of its life
-	lockTime     = 30 * time.Second
 )
 
 // token returns a token to pull from repo that is not stale. Those who ask at
@@ -61,6 +60,9 @@ func (r *Remote) fetch(ctx context.Context, c challenge, repo string) (reply, er
 		return reply{}, r.noToken(err)
 	}
 	defer drain(res)
+	if res.StatusCode == http.StatusUnauthorized && r.cfg.Username != "" {
+		return reply{}, r.doubt(r.request(c, "").WithContext(ctx), said(res))
+	}
 	if err := r.status(res); err != nil {
 		return reply{}, err
 	}
@@ -75,14 +77,18 @@ func (r *Remote) fetch(ctx context.Context, c challenge, repo string) (reply, er
 	return got, nil
 }
 
-// request builds the request for a token.
+// request builds the request for a token; for no repository, it is what shows
+// whether the account is known.
 func (r *Remote) request(c challenge, repo string) *http.Request {
 	u := *c.realm
 	q := u.Query() // what is there already belongs to the realm
 	if c.service != "" {
 		q.Set("service", c.service)
 	}
-	q.Set("scope", "repository:"+repo+":pull")
+	q.Del("scope")
+	if repo != "" {
+		q.Set("scope", "repository:"+repo+":pull")
+	}
 	h := http.Header{"Accept": {"application/json"}, "User-Agent": {"regate"}}
 	if r.cfg.Username != "" {
 		q.Set("account", r.cfg.Username)
@@ -99,42 +105,23 @@ func (r *Remote) sendFor(out *http.Request) (*http.Response, error) {
 	return r.deps.Others.RoundTrip(out)
 }
 
+func said(res *http.Response) error { return fmt.Errorf("the token server answered %s", res.Status) }
+
 // status tells the answers apart that are no token.
 func (r *Remote) status(res *http.Response) error {
-	status := fmt.Errorf("the token server answered %s", res.Status)
+	status := said(res)
 	switch code := res.StatusCode; {
 	case code == http.StatusOK:
 		return nil
 	case code == http.StatusTooManyRequests:
 		r.budget.exhaust(manifests, res.Header)
 		return r.limited(res, others)
-	case code == http.StatusUnauthorized && r.cfg.Username != "":
-		return r.bar(status)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound:
 		return r.hidden(others, status)
 	case code >= http.StatusInternalServerError:
 		return r.noToken(status)
 	}
 	return r.badToken(status) // redirects, too: who knows where they lead
-}
-
-// bar notes that the gate's password is wrong. It is not tried at each
-// request: that would lock the account.
-func (r *Remote) bar(why error) error {
-	err := oci.Errorf(oci.BadGateway, "%s does not know this gate's account", r.cfg.Name).Because(why)
-	r.mu.Lock()
-	r.locked, r.lockedBy = r.deps.Now().Add(lockTime), err
-	r.mu.Unlock()
-	return r.refused(BadAccount, err)
-}
-
-func (r *Remote) barred() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.deps.Now().Before(r.locked) {
-		return r.refused(BadAccount, r.lockedBy)
-	}
-	return nil
 }
 
 func (r *Remote) noToken(why error) error {
