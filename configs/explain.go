@@ -15,12 +15,7 @@ func (f *File) Explain(path string, err error) error {
 
 // located gives lines to problems, the mistakes and the rest.
 func (f *File) located(all problem.List) (wrong, odd []Mistake) {
-	root := &node{kind: mapping, line: 1}
-	if data, err := contents(f.path); err == nil {
-		if now, _ := parse(data, new(mistakes)); now != nil {
-			root = now
-		}
-	}
+	root := f.root()
 	var bad, remarks mistakes
 	for _, p := range all {
 		if p.Warning {
@@ -30,4 +25,17 @@ func (f *File) located(all problem.List) (wrong, odd []Mistake) {
 		}
 	}
 	return bad.inOrder(), remarks.inOrder()
+}
+
+// Line is that of the value at path, or of the nearest one above it, in the
+// file as it is now.
+func (f *File) Line(path string) int { return locate(f.root(), path) }
+
+func (f *File) root() *node {
+	if data, err := contents(f.path); err == nil {
+		if now, _ := parse(data, new(mistakes)); now != nil {
+			return now
+		}
+	}
+	return &node{kind: mapping, line: 1}
 }

@@ -2,6 +2,7 @@ package acl
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/regate/regate/internal/oci"
 )
@@ -51,9 +52,22 @@ func (r *rule) because(q *query) string {
 		switch {
 		case c.match(q, r) != no:
 		case c.isLabel:
-			return fmt.Sprintf("no value of the label %q matches %q", c.label, c.pattern.written)
+			return fmt.Sprintf("no value of the label %q matches %q", c.label, c.pattern.written) + q.lacks(c.pattern.written)
 		default:
-			return fmt.Sprintf("the %s %q does not match %q", c.field, q.fields[c.field], c.pattern.written)
+			return fmt.Sprintf("the %s %q does not match %q", c.field, q.fields[c.field], c.pattern.written) + q.lacks(c.pattern.written)
+		}
+	}
+	return ""
+}
+
+var labelMention = regexp.MustCompile(`\$\{labels:([^}]+)\}`)
+
+// lacks says which label of a pattern nobody has given the account a value of;
+// "" if there is none.
+func (q *query) lacks(pattern string) string {
+	for _, m := range labelMention.FindAllStringSubmatch(pattern, -1) {
+		if len(q.labels[m[1]]) == 0 {
+			return fmt.Sprintf(": the account has no label %q", m[1])
 		}
 	}
 	return ""

@@ -44,6 +44,24 @@ func TestExplainWithoutARule(t *testing.T) {
 	}
 }
 
+// TestExplainSaysWhichLabelIsMissing, which is more often than not the cause.
+func TestExplainSaysWhichLabelIsMissing(t *testing.T) {
+	l := mustCompile(t, Config{{Match: &Match{Name: ptr("${labels:team}/*")}, Actions: []string{"pull"}}})
+	for team, want := range map[string]string{
+		"":    `the name "web/app" does not match "${labels:team}/*": the account has no label "team"`,
+		"ops": `the name "web/app" does not match "${labels:team}/*"`,
+	} {
+		labels := authn.Labels{}
+		if team != "" {
+			labels["team"] = literal(team)
+		}
+		e := l.Explain(asking("alice", "web/app", labels))
+		if e.Rule != -1 || len(e.Missed) != 1 || e.Missed[0].Because != want {
+			t.Errorf("Explain() = %+v, want %s", e, want)
+		}
+	}
+}
+
 func asJSON(t *testing.T, v any) string {
 	t.Helper()
 	b, err := json.MarshalIndent(v, "", " ")

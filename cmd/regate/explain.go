@@ -68,6 +68,8 @@ type report struct {
 	ExtAuthz    string            `json:"ext_authz,omitempty"` // who that is for this key
 	Never       []acl.Shadow      `json:"never"`
 	NotCompared []int             `json:"not_compared"`
+
+	file *configs.File
 }
 
 func explain(ctx context.Context, s streams, file *configs.File, q question) error {
@@ -86,7 +88,7 @@ func explain(ctx context.Context, s streams, file *configs.File, q question) err
 	if err != nil {
 		return err
 	}
-	r := report{Account: q.user, Known: known}
+	r := report{Account: q.user, Known: known, file: file}
 	if c := file.Auth.ExtAuth; c != nil {
 		r.ExtAuth = c.Asked()
 	}
@@ -180,7 +182,7 @@ func (r report) print(w io.Writer, scope oci.Scope) {
 		case e.Rule < 0:
 			fmt.Fprintf(w, "  no rule matches%s\n", r.after())
 		default:
-			fmt.Fprintf(w, "  acl[%d]  decides: %s\n", e.Rule, e.Text)
+			fmt.Fprintf(w, "  acl[%d]  decides: %s\n          %s:%d\n", e.Rule, e.Text, r.file.Path(), r.file.Line(fmt.Sprintf("auth.acl[%d]", e.Rule)))
 		}
 		fmt.Fprintln(w)
 	}

@@ -76,11 +76,42 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func noCommand(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("there is no command %q", args[0])
+func noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	if near := meant(c, args[0]); near != "" {
+		return usagef("there is no command %q; did you mean %s?", args[0], near)
+	}
+	return usagef("there is no command %q", args[0])
+}
+
+// meant is the command below c that somebody has probably meant.
+func meant(c *cobra.Command, word string) string {
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	if near := configs.Nearest(word, names); near != "" {
+		return c.CommandPath() + " " + near
+	}
+	if c.HasParent() {
+		return "" // there is no third level
+	}
+	for _, sub := range c.Commands() {
+		if near := meantBelow(sub, word); near != "" {
+			return near
+		}
+	}
+	return ""
+}
+
+// meantBelow is meant for what stands one level further down.
+func meantBelow(c *cobra.Command, word string) string {
+	if !c.HasSubCommands() {
+		return ""
+	}
+	return meant(c, word)
 }
 
 // configFlag adds -c, which every command has that reads a configuration.
