@@ -62,8 +62,9 @@ func (r Report) String() string {
 	for _, f := range r {
 		count[f.Kind]++
 	}
-	for _, f := range r.folded() {
-		fmt.Fprintf(&b, "%9s  %-10s  %s\n", f.lines(), f.Kind, printable(f.saying()))
+	lines := r.folded()
+	for _, f := range lines {
+		f.write(&b)
 	}
 	var summary []string
 	for _, k := range kinds {
@@ -71,7 +72,23 @@ func (r Report) String() string {
 			summary = append(summary, fmt.Sprintf("%d %s", count[k], k))
 		}
 	}
-	return b.String() + "\n" + strings.Join(summary, ", ") + "\n"
+	b.WriteString("\n" + strings.Join(summary, ", ") + "\n")
+	if len(lines) > screenful && count[Dangerous] > 0 {
+		b.WriteString("\nOnce more, what is dangerous:\n")
+		for _, f := range lines {
+			if f.Kind == Dangerous {
+				f.write(&b)
+			}
+		}
+	}
+	return b.String()
+}
+
+// screenful is a report whose beginning may have gone by unseen.
+const screenful = 30
+
+func (f Finding) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%9s  %-10s  %s\n", f.lines(), f.Kind, printable(f.saying()))
 }
 
 func (f Finding) lines() string {
