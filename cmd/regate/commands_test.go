@@ -198,3 +198,18 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpIsInColumns: the width of a flag is counted in bytes.
+func TestHelpIsInColumns(t *testing.T) {
+	_, out, _ := called(t, "", "trust", "--help")
+	_, flags, _ := strings.Cut(out, "Flags:\n")
+	for line := range strings.Lines(flags) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), "   ")
+		if strings.HasPrefix(name, "-") && strings.ContainsFunc(name, func(r rune) bool { return r > 0x7f }) {
+			t.Errorf("%q pushes its description aside", name)
+		}
+	}
+	if flags == "" {
+		t.Error("there are no flags")
+	}
+}

@@ -58,7 +58,7 @@ Clients: ` + strings.Join(trust.Names(), ", ") + `, and system for the store of 
 		return nil
 	}
 	c.Flags().StringSliceVar(&q.clients, "for", nil, "these `clients` only, separated by commas")
-	c.Flags().StringSliceVar(&q.prints, "fingerprint", nil, "the `sha256:…` that the CA must have; may be repeated, for a gate between two CAs")
+	c.Flags().StringSliceVar(&q.prints, "fingerprint", nil, "the `sha256:HEX` that the CA must have; may be repeated, for a gate between two CAs")
 	c.Flags().StringVar(&q.caFile, "ca-file", "", "the CA's certificate in this `file`, instead of what the gate offers")
 	c.Flags().StringVar(&q.root, "root", "/", "the `directory` that --install takes for /, such as an image")
 	c.Flags().BoolVar(&q.install, "install", false, "write the files of what is found here")
