@@ -72,10 +72,12 @@ func toClient(name string) bool {
 }
 
 // setAlways sets what every answer has, errors too: docker looks for the first,
-// and whoever may push writes what a browser would show under our name.
+// and whoever may push, or has a registry that is mirrored, writes what a browser
+// would show under our name, where people log in.
 func setAlways(h http.Header) {
 	h["Docker-Distribution-Api-Version"] = apiVersion
 	h["X-Content-Type-Options"] = noSniff
+	h["Content-Security-Policy"] = sandbox
 }
 
 // setNamespace says in whose place the gate answers (distribution-spec,
@@ -99,6 +101,7 @@ func setOwn(h http.Header, op oci.Op) {
 var (
 	apiVersion = []string{"registry/2.0"}
 	noSniff    = []string{"nosniff"}
+	sandbox    = []string{"default-src 'none'; sandbox"}
 	octets     = []string{"application/octet-stream"}
 	noStore    = []string{"no-store"}
 	private    = []string{"private, max-age=31536000"}

@@ -150,6 +150,26 @@ func TestMirrorOfMirrors(t *testing.T) {
 	}
 }
 
+// TestMirrorSendsAPage: people log in under the same origin, so what somebody else
+// has written must not run there, where a browser can pull as nobody.
+func TestMirrorSendsAPage(t *testing.T) {
+	g := ofFar(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Security-Policy", "script-src *")
+		w.Header().Set("Set-Cookie", "a=b")
+		fmt.Fprint(w, "<script>steal()</script>")
+	}, t)
+	for _, path := range []string{"manifests/1", "blobs/" + someDigest, "referrers/" + someDigest} {
+		res, body, _ := g.do(t, call{path: "/v2/far.example/library/alpine/" + path, auth: bearer("dev", farScope)})
+		if got := res.Header["Content-Security-Policy"]; len(got) != 1 || !strings.Contains(got[0], "sandbox") || !strings.Contains(got[0], "default-src 'none'") {
+			t.Errorf("%s: %d %s, policy %q", path, res.StatusCode, body, got)
+		}
+		if res.Header["Set-Cookie"] != nil {
+			t.Errorf("%s: cookie of the registry", path)
+		}
+	}
+}
+
 // TestMirrorIsDown: what clients read if the registry has no answer for them.
 func TestMirrorIsDown(t *testing.T) {
 	for _, tt := range []struct {
