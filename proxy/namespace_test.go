@@ -185,6 +185,30 @@ var mirrorRouteTests = []struct {
 	{"its host for it", []RouteConfig{{Host: "hub.example", Namespace: "docker.io", Repository: "a/**", Registry: "main", Add: "x"}}, ""},
 }
 
+// A mirror that has mistakes of its own is no reason to find others in routes,
+// and none to panic: a reload reads what somebody is just typing.
+func TestRoutesBesideAMirrorWithMistakes(t *testing.T) {
+	for name, c := range map[string]upstream.Config{
+		"ns with a scheme":         {Kind: upstream.KindMirror, NS: "https://docker.io"},
+		"ns with a port, alone":    {Kind: upstream.KindMirror, NS: "localhost:5000"},
+		"no ns":                    {Kind: upstream.KindMirror},
+		"a kind that is none":      {Kind: "cache", NS: "docker.io"},
+		"a prefix that is no name": {Kind: upstream.KindMirror, NS: "docker.io", Public: upstream.Public{Prefix: "Hub/"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := map[string]upstream.Config{"main": registries["main"], "hub": c}
+			for _, routes := range [][]RouteConfig{nil, {{Registry: "main"}}, {{Repository: "a/**", Registry: "hub"}, {Registry: "main"}}} {
+				if err := ValidateRoutes(routes, all); err != nil {
+					t.Errorf("%v: %v", routes, err)
+				}
+			}
+			if err := ValidateRoutes([]RouteConfig{{Registry: "man"}}, all); err == nil {
+				t.Error("a route to nowhere is not told")
+			}
+		})
+	}
+}
+
 func TestRoutesOfMirrors(t *testing.T) {
 	all := mirrors("http://127.0.0.1:1")
 	all["main"] = registries["main"]

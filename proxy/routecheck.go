@@ -13,8 +13,27 @@ import (
 
 // ValidateRoutes returns all mistakes in routes to registries as a
 // problem.List, with paths such as "[2].registry".
+//
+// While a registry itself has mistakes, only those are told that show in a route
+// alone: nobody knows what the others would be.
 func ValidateRoutes(routes []RouteConfig, registries map[string]upstream.Config) error {
-	return validate(routes, knownOf(registries))
+	known := knownOf(registries)
+	if sound(registries) {
+		return validate(routes, known)
+	}
+	var l problem.List
+	for i, r := range routes {
+		l.Under(at(i), r.validate(known))
+	}
+	return l.Err()
+}
+
+func sound(registries map[string]upstream.Config) bool {
+	var l problem.List
+	for _, c := range registries {
+		l.Under("", c.Validate())
+	}
+	return !l.Fatal()
 }
 
 // known is what routes must know of a registry.
