@@ -78,7 +78,7 @@ func TestOwnTokensAreShownToNobody(t *testing.T) {
 // TestOneNetworkDoesNotFillTheQueue, which has room for all that log in here.
 // Half of it is for those of one network.
 func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
-	const logins = 16
+	const logins = 48
 	hash, err := password.Hash("secret", 8)
 	if err != nil {
 		t.Fatal(err)
@@ -95,9 +95,12 @@ func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
 			return authn.Identity{}, pool.Compare(ctx, hash, c.Password.Reveal())
 		}), password.NewCache[authn.Identity](cache.Options{}), nil, nil)
 		var busy atomic.Int64
-		var all sync.WaitGroup
+		var all, ready sync.WaitGroup
+		ready.Add(logins)
 		for i := range byte(logins) {
 			all.Go(func() {
+				ready.Done()
+				ready.Wait() // so that all come at once
 				cred := authn.Credentials{Account: "eve", Password: authn.Secret(fmt.Sprint("guess ", i)), From: tt.from(i)}
 				if _, err := l.Authenticate(t.Context(), cred); errors.Is(err, authn.ErrBusy) {
 					busy.Add(1)
