@@ -79,7 +79,7 @@ func TestOwnTokensAreShownToNobody(t *testing.T) {
 // Half of it is for those of one network.
 func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
 	const logins = 48
-	hash, err := password.Hash("secret", 8)
+	hash, err := password.Hash("secret", 4)
 	if err != nil {
 		t.Fatal(err)
 	}
