@@ -91,10 +91,10 @@ func TestMongo(t *testing.T) {
 		{"an unknown user", "mallory", "not-her-password", "unknown user"},
 		{"an operator", `{"$ne": null}`, "not-her-password", "unknown user"},
 		{"another spelling", "Alice", alicePassword, "unknown user"},
-		{"a document without a password", "open", "Any-in-the-collection-7", "the document has no password"},
+		{"a document without a password", "open", "Any-in-the-collection-7", "the account has none"},
 	})
 	for user, why := range map[string]string{
-		"number": "the document's password is not a text", "plain": "not a bcrypt hash", "twin": "more than one document",
+		"number": "password is not a text", "plain": "not a bcrypt hash", "twin": "more than one document",
 	} {
 		s.inTrouble(t, trouble{"a malformed document", user, why})
 	}
@@ -121,7 +121,7 @@ func TestMongoRules(t *testing.T) {
 		t.Error("a rule that is none changes the others")
 	}
 	f.Holds(t, "acl", append(mongoRules, `{"seq": 20, "match": {"account": "bob"}, "actions": []}`)...)
-	eventually(t, "a line about the order", func() bool { return strings.Contains(s.gate.Log(), "two rules have seq 20") })
+	eventually(t, "a line about the order", func() bool { return strings.Contains(s.gate.Log(), "there are two rules with seq 20") })
 	f.Stop(t)
 	s.reload(t, "cache_ttl: 1s", "cache_ttl: 2s")
 	s.reload(t, "cache_ttl: 2s", "cache_ttl: 1s")
