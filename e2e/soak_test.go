@@ -31,6 +31,7 @@ const (
 // second. In the first it warms up.
 func TestSoak(t *testing.T) {
 	s := startSite(t, modes[2], testbed.Registry3, engines{})
+	s.reload(t, "\nauth:\n", "\nauth:\n  login_limits: {exempt: [0.0.0.0/0]}\n") // each round has a wrong password
 	config, err := os.ReadFile(s.gate.File)
 	if err != nil {
 		t.Fatal(err)
