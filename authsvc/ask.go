@@ -14,6 +14,7 @@ import (
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/guard"
+	"github.com/regate/regate/authsvc/secret"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
 )
@@ -241,7 +242,7 @@ func tooMany(err error) *oci.Error {
 // the mark of a personal token.
 func isOurs(password authn.Secret) bool {
 	text := password.Reveal()
-	if strings.HasPrefix(text, "rgt_") {
+	if strings.HasPrefix(text, secret.Prefix) {
 		return true
 	}
 	parts := strings.Split(text, ".")

@@ -15,9 +15,6 @@ const locked = "$2y$10$" + zeros
 
 const zeros = "....................................................."
 
-// mostCost is the highest cost that the gate takes.
-const mostCost = 17
-
 // A user is an account of users, for the gate.
 type user struct {
 	static.User
@@ -117,7 +114,7 @@ func (u *user) setHash(report *Report, path string, line int, hash string) {
 	case cost == 0:
 		u.Password = locked
 		report.add(line, Dangerous, path, "is no bcrypt hash, so nobody gets in, here as there; put one here, made with `regate hash`")
-	case cost > mostCost:
+	case cost > password.MostCost:
 		u.Password = locked
 		report.add(line, Changed, path, "has cost %d, which keeps a core busy for minutes at each login; nobody gets in until you have put another hash here, made with `regate hash`", cost)
 	case fixed != hash:

@@ -13,12 +13,10 @@ import (
 	"github.com/regate/regate/internal/problem"
 )
 
-// Bounds of a file. Each step of the cost doubles the time of a comparison: at
-// more than mostCost a few logins would keep everybody else waiting.
+// Bounds of a file, beside password.MostCost.
 const (
 	maxFile     = 8 << 20 // bytes, about a hundred thousand users
-	mostCost    = 17
-	maxProblems = 20 // that are said one by one
+	maxProblems = 20      // that are said one by one
 )
 
 // contents reads a file. Pipes and devices could take for ever.
@@ -90,7 +88,7 @@ func user(line string) (account, hash string, err error) {
 		err = errors.New("the name is not UTF-8, or holds control characters")
 	case !password.Valid(hash):
 		err = fmt.Errorf("the hash of %q is not of bcrypt: make it with `htpasswd -B` or `regate hash`", account)
-	case password.Cost(hash) > mostCost:
+	case password.Cost(hash) > password.MostCost:
 		err = fmt.Errorf("the hash of %q has cost %d, which keeps a core busy for minutes at each login: make one of 10 to 12", account, password.Cost(hash))
 	}
 	return account, hash, err

@@ -26,13 +26,9 @@ type User struct {
 	AnyPassword bool `yaml:"any_password"`
 }
 
-// Each step of the cost doubles the time of a comparison, which is about 50 ms
-// at 10: seconds from costly on, and at more than mostCost so long that a few
-// logins would keep everybody else waiting.
-const (
-	costly   = 14
-	mostCost = 17
-)
+// costly is where a comparison takes seconds: each step of the cost doubles its
+// time, which is about 50 ms at 10.
+const costly = 14
 
 // Validate reports all mistakes.
 func (c Config) Validate() error {
@@ -88,7 +84,7 @@ func checkHash(l *problem.List, hash string) {
 	switch {
 	case !password.Valid(hash):
 		l.Addf("password", "not a bcrypt hash ($2a$, $2b$ or $2y$, cost 04 to 17): make one with `regate hash`")
-	case password.Cost(hash) > mostCost:
+	case password.Cost(hash) > password.MostCost:
 		l.Addf("password", "cost %d keeps a core busy for minutes at each login, or for days: make one of 10 to 12 with `regate hash`", password.Cost(hash))
 	case password.Cost(hash) >= costly:
 		l.Warnf("password", "cost %d makes each login take a second or more; 10 to 12 is usual", password.Cost(hash))
