@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 
+	"github.com/regate/regate/internal/network"
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/problem"
 )
@@ -57,8 +56,8 @@ func (r *rule) compileMatch(m *Match, problems *problem.List) {
 	}
 	if m.IP != nil {
 		var err error
-		if r.network, err = parseNetwork(*m.IP); err != nil {
-			problems.Addf("match.ip", "%v", err)
+		if r.network, err = network.Parse(*m.IP); err != nil {
+			problems.Addf("match.ip", "%v", errNetwork(*m.IP))
 		}
 	}
 	for i := range r.conditions {
@@ -104,27 +103,6 @@ func (r *rule) checkCapture(v part) error {
 		return fmt.Errorf("the regex for %s has %d groups", v.field, p.groups)
 	}
 	return nil
-}
-
-// parseNetwork reads an address or a network. One of IPv4 that is written as
-// IPv6 is IPv4.
-func parseNetwork(s string) (netip.Prefix, error) {
-	if !strings.Contains(s, "/") {
-		a, err := netip.ParseAddr(s)
-		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, errNetwork(s)
-		}
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, errNetwork(s)
-	}
-	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), nil
 }
 
 func errNetwork(s string) error {

@@ -1,10 +1,10 @@
 package guard
 
 import (
-	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/regate/regate/internal/network"
 	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/internal/state"
 )
@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 	l.Under("account", c.Account.validate())
 	l.Under("network", c.Network.validate())
 	for i, text := range c.Exempt {
-		if _, err := parseNetwork(text); err != nil {
+		if _, err := network.Parse(text); err != nil {
 			l.Addf("exempt["+strconv.Itoa(i)+"]", "%q is no address, and no network such as 10.0.0.0/8", text)
 		}
 	}
@@ -78,13 +78,4 @@ func (r Rate) validate() error {
 		l.Addf("every", "%v is not between %v and %v", r.Every, leastEvery, mostEvery)
 	}
 	return l.Err()
-}
-
-// parseNetwork reads a network, or an address, which is a network of its own.
-func parseNetwork(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	return p.Masked(), err
 }

@@ -8,12 +8,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/internal/cache"
+	"github.com/regate/regate/internal/network"
 	"github.com/regate/regate/internal/state"
 )
 
@@ -91,8 +93,8 @@ func New(cfg Config, d Deps) (*Guard, error) {
 	g := &Guard{cfg: cfg.withDefaults(), deps: d, wrong: cache.New[sum, error](cache.Options{TTL: sameTry, Now: d.Now})}
 	_, _ = rand.Read(g.key[:]) // never fails
 	for _, text := range cfg.Exempt {
-		network, _ := parseNetwork(text) // valid, see above
-		g.exempt = append(g.exempt, network)
+		n, _ := network.Parse(text) // valid, see above
+		g.exempt = append(g.exempt, n)
 	}
 	return g, nil
 }
@@ -142,8 +144,7 @@ func (g *Guard) isExempt(addr netip.Addr) bool {
 // learns a password from it that he could not guess.
 func (g *Guard) sum(t Try) (s sum) {
 	h := hmac.New(sha256.New, g.key[:])
-	network, _ := networks(t.From)
-	_, _ = fmt.Fprintf(h, "%s %d %s %s", network, len(t.Account), t.Account, t.Password) // hashes take all
+	_, _ = fmt.Fprintf(h, "%s %d %s %s", network.Small(t.From), len(t.Account), t.Account, t.Password) // hashes take all
 	h.Sum(s[:0])
 	return s
 }
@@ -156,7 +157,7 @@ type bucket struct {
 
 // buckets are those of a try, the smaller one first.
 func (g *Guard) buckets(t Try) [2]bucket {
-	small, large := networks(t.From)
+	small, large := element(network.Small(t.From)), element(network.Large(t.From))
 	account := sha256.Sum256([]byte(spelling(t.Account)))
 	return [2]bucket{
 		{byAccount, "limit/login/" + small + "/" + hex.EncodeToString(account[:16]), g.cfg.Account.limit()},
@@ -164,20 +165,13 @@ func (g *Guard) buckets(t Try) [2]bucket {
 	}
 }
 
-// networks are that of one site and that of one who has many of them; for an
-// address which is not known, one word.
-func networks(addr netip.Addr) (small, large string) {
-	addr = addr.Unmap().WithZone("")
-	switch {
-	case !addr.IsValid():
-		return "unknown", "unknown"
-	case addr.Is4():
-		p, _ := addr.Prefix(24)
-		return p.Addr().String(), p.Addr().String()
+// element is a network as an element of a bucket's name; all addresses that are
+// not known are one network.
+func element(n netip.Prefix) string {
+	if !n.IsValid() {
+		return "unknown"
 	}
-	s, _ := addr.Prefix(64)
-	l, _ := addr.Prefix(48)
-	return s.Addr().String() + "-64", l.Addr().String() + "-48"
+	return strings.ReplaceAll(n.String(), "/", "-")
 }
 
 // take takes one from each bucket, or none and says when to come again.

@@ -278,7 +278,7 @@ func TestTryIsGivenBackToWhoeverLeaves(t *testing.T) {
 }
 
 func TestExempt(t *testing.T) {
-	r := newRig(t, Config{Exempt: []string{"192.0.2.0/24", "2001:db8::1"}})
+	r := newRig(t, Config{Exempt: []string{"::ffff:192.0.2.0/120", "2001:db8::1"}})
 	for i := range 50 {
 		if a, b := r.try("192.0.2.1", "dev", fmt.Sprint(i)), r.try("2001:db8::1", "dev", fmt.Sprint(i)); a != errWrong || b != errWrong {
 			t.Fatalf("%v, %v", a, b)

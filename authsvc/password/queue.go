@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+
+	"github.com/regate/regate/internal/network"
 )
 
 type networkKey struct{}
@@ -12,18 +14,7 @@ type networkKey struct{}
 // has at most half of the queue: somebody who guesses is not to keep all others
 // out of it.
 func From(ctx context.Context, addr netip.Addr) context.Context {
-	return context.WithValue(ctx, networkKey{}, network(addr))
-}
-
-// network is what one site has: a /24 of IPv4, a /48 of IPv6 (RFC 6177). It is
-// not valid if addr is not.
-func network(addr netip.Addr) netip.Prefix {
-	addr, bits := addr.Unmap(), 48
-	if addr.Is4() {
-		bits = 24
-	}
-	n, _ := addr.Prefix(bits)
-	return n
+	return context.WithValue(ctx, networkKey{}, network.Large(addr))
 }
 
 // A queue counts who waits, and from where.

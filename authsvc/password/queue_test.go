@@ -52,23 +52,6 @@ func TestNetworkHasHalfOfTheQueue(t *testing.T) {
 	})
 }
 
-func TestNetwork(t *testing.T) {
-	for addr, want := range map[string]string{
-		"192.0.2.7":            "192.0.2.0/24",
-		"::ffff:192.0.2.7":     "192.0.2.0/24",
-		"2001:db8:1:2::3":      "2001:db8:1::/48",
-		"fe80::1%eth0":         "fe80::/48",
-		"2001:db8:1:ffff::%x1": "2001:db8:1::/48",
-	} {
-		if got := network(netip.MustParseAddr(addr)); got.String() != want {
-			t.Errorf("network(%s) = %s, want %s", addr, got, want)
-		}
-	}
-	if got := network(netip.Addr{}); got.IsValid() {
-		t.Errorf("network of no address = %s", got)
-	}
-}
-
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

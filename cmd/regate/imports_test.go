@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/connlimit":          {},
 	"internal/h2guard":            {},
 	"internal/cache":              {},
+	"internal/network":            {},
 	"internal/problem":            {},
 	"internal/trust":              {},
 	"proxy/upstream":              {"internal/oci", "internal/connlimit", "authsvc/authn", "proxy/upstream/..."}, // authn for Secret alone
@@ -62,7 +63,7 @@ var mayImport = map[string][]string{
 	"cmd/regate-standalone":       {"..."},
 }
 
-var everywhere = []string{"internal/metrics", "internal/cache", "internal/problem"}
+var everywhere = []string{"internal/metrics", "internal/cache", "internal/network", "internal/problem"}
 
 // onlyImporter is who alone may import a third-party package.
 var onlyImporter = map[string][]string{

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/network"
 )
 
 // Limits say how much is taken at once. A zero is no limit.
@@ -143,20 +145,13 @@ func (l *Limiter) networks(addr netip.Addr) (all [2]netip.Prefix, n int) {
 			return all, 0
 		}
 	}
-	switch {
+	switch all = [2]netip.Prefix{network.Small(addr), network.Large(addr)}; {
 	case !addr.IsValid():
 		return all, 0
-	case addr.Is4():
-		all[0] = prefix(addr, 24)
+	case all[0] == all[1]: // IPv4
 		return all, 1
 	}
-	all[0], all[1] = prefix(addr, 64), prefix(addr, 48) // a /48 is what anybody gets for the asking
 	return all, 2
-}
-
-func prefix(addr netip.Addr, bits int) netip.Prefix {
-	p, _ := addr.Prefix(bits) // which fails for more bits than addr has
-	return p
 }
 
 // crowds are those that a connection belongs to, from the first on.

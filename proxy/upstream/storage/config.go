@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/regate/regate/internal/network"
 	"github.com/regate/regate/internal/problem"
 )
 
@@ -66,7 +67,7 @@ func (c Config) Validate(always bool) error {
 		l.Addf("hosts", "has no meaning where no redirect is followed: mode is pass, and there is no except")
 	}
 	for i, text := range c.Except {
-		if _, err := parseNetwork(text); err != nil {
+		if _, err := network.Parse(text); err != nil {
 			l.Addf("except["+strconv.Itoa(i)+"]", "%q is neither an address nor a network such as 10.0.0.0/8", text)
 		}
 	}
@@ -76,14 +77,6 @@ func (c Config) Validate(always bool) error {
 		}
 	}
 	return l.Err()
-}
-
-func parseNetwork(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	return p.Masked(), err
 }
 
 // A host is one of Config.Hosts.

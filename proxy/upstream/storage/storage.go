@@ -13,6 +13,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/regate/regate/internal/network"
 )
 
 // ErrRefused is the error of a redirect that is not followed.
@@ -57,7 +59,7 @@ func New(c Config, o Options) (*Storage, error) {
 	}
 	s := &Storage{always: o.Always, follow: c.Mode == Follow, gate: o.Gate}
 	for _, text := range c.Except {
-		p, err := parseNetwork(text)
+		p, err := network.Parse(text)
 		if err != nil {
 			return nil, err
 		}
