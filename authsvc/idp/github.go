@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 
@@ -21,10 +20,8 @@ const (
 
 // GitHub has the accounts of GitHub, or of a GitHub Enterprise Server.
 type GitHub struct {
+	service
 	cfg      GitHubConfig
-	client   client
-	endpoint oauth2.Endpoint
-	bound    time.Duration
 	patterns map[string]bool
 }
 
@@ -40,60 +37,26 @@ func NewGitHub(cfg GitHubConfig) (*GitHub, error) {
 		return nil, err
 	}
 	c.scopes, c.title = []string{"read:org", "user:email"}, githubTitle
-	return &GitHub{cfg, c, oauth2.Endpoint{
-		AuthURL:   cfg.GitHubWebURI + "/login/oauth/authorize",
-		TokenURL:  cfg.GitHubWebURI + "/login/oauth/access_token",
-		AuthStyle: oauth2.AuthStyleInParams,
-	}, cfg.bound(), set(cfg.LabelPatterns)}, nil
-}
-
-// Terms say how long its word counts.
-func (p *GitHub) Terms() Terms { return p.cfg.terms(githubTitle, p.cfg.GitHubWebURI) }
-
-// Close ends idle connections.
-func (p *GitHub) Close() { p.client.http.CloseIdleConnections() }
-
-// AuthURL returns where to send the browser.
-func (p *GitHub) AuthURL(_ context.Context, s Start) (string, error) {
-	return p.client.authURL(p.endpoint, s), nil
-}
-
-// Exchange returns who has logged in.
-func (p *GitHub) Exchange(ctx context.Context, r Return) (Person, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.bound)
-	defer cancel()
-	t, err := p.client.exchange(ctx, p.endpoint, r)
-	if err != nil {
-		return Person{}, p.client.discreet(err, r.Code, r.Verifier)
+	p := &GitHub{cfg: cfg, patterns: set(cfg.LabelPatterns)}
+	p.service = service{
+		client: c,
+		endpoint: oauth2.Endpoint{
+			AuthURL:   cfg.GitHubWebURI + "/login/oauth/authorize",
+			TokenURL:  cfg.GitHubWebURI + "/login/oauth/access_token",
+			AuthStyle: oauth2.AuthStyleInParams,
+		},
+		terms: cfg.terms(githubTitle, cfg.GitHubWebURI), bound: cfg.bound(),
+		person: p.read, keep: kept, hold: p.held, enter: p.opened,
 	}
-	who, err := p.person(ctx, t.access)
+	return p, nil
+}
+
+// opened says who is to let this application in, where GitHub tells it nothing.
+func (p *GitHub) opened(err error) error {
 	if errors.Is(err, errClosed) {
-		err = &Refusal{Msg: "GitHub does not tell whether you are in the organization " + p.cfg.Organization + ": an owner of it must let this application in"}
+		return &Refusal{Msg: "GitHub does not tell whether you are in the organization " + p.cfg.Organization + ": an owner of it must let this application in"}
 	}
-	if err != nil {
-		return Person{}, about(who.Account, p.client.discreet(err, r.Code, r.Verifier))
-	}
-	who.Refresh = kept(t)
-	return who, nil
-}
-
-// Renew asks about somebody who logged in before. Beside an error that is no
-// Refusal there may be a Refresh, which is then the one to keep.
-func (p *GitHub) Renew(ctx context.Context, account string, refresh authn.Secret) (Person, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.bound)
-	defer cancel()
-	t, err := p.held(ctx, refresh)
-	if err != nil {
-		return Person{}, p.client.discreet(err, refresh.Reveal())
-	}
-	who, err := p.person(ctx, t.access)
-	if ended(err) {
-		err = &Refusal{Msg: "the login at GitHub has ended; please log in again"}
-	}
-	if err == nil {
-		err = still(account, who, githubTitle)
-	}
-	return answer(who, kept(t), p.client.discreet(err, refresh.Reveal()))
+	return err
 }
 
 // What is kept of the two kinds of application. An OAuth app's access token does
@@ -122,7 +85,7 @@ func (p *GitHub) held(ctx context.Context, secret authn.Secret) (tokens, error) 
 	return p.client.renew(ctx, p.endpoint, authn.Secret(refresh))
 }
 
-func (p *GitHub) person(ctx context.Context, token authn.Secret) (who Person, err error) {
+func (p *GitHub) read(ctx context.Context, token authn.Secret) (who Person, err error) {
 	r, err := get(ctx, p.client.http, p.cfg.GitHubAPIURI+"/user", token)
 	if err != nil {
 		return who, err

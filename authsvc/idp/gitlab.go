@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 
@@ -20,10 +19,8 @@ const (
 
 // GitLab has the accounts of gitlab.com, or of a GitLab of one's own.
 type GitLab struct {
+	service
 	cfg      GitLabConfig
-	client   client
-	endpoint oauth2.Endpoint
-	bound    time.Duration
 	patterns map[string]bool
 }
 
@@ -36,60 +33,29 @@ func NewGitLab(cfg GitLabConfig) (*GitLab, error) {
 		return nil, err
 	}
 	c.scopes, c.redirect, c.title = cfg.Scopes, cfg.RedirectURI, gitlabTitle
-	return &GitLab{cfg, c, oauth2.Endpoint{
-		AuthURL:   cfg.GitLabWebURI + "/oauth/authorize",
-		TokenURL:  cfg.GitLabWebURI + "/oauth/token",
-		AuthStyle: oauth2.AuthStyleInParams,
-	}, cfg.bound(), set(cfg.LabelPatterns)}, nil
+	p := &GitLab{cfg: cfg, patterns: set(cfg.LabelPatterns)}
+	p.service = service{
+		client: c,
+		endpoint: oauth2.Endpoint{
+			AuthURL:   cfg.GitLabWebURI + "/oauth/authorize",
+			TokenURL:  cfg.GitLabWebURI + "/oauth/token",
+			AuthStyle: oauth2.AuthStyleInParams,
+		},
+		terms: cfg.terms(gitlabTitle, cfg.GitLabWebURI), bound: cfg.bound(),
+		person: p.read,
+		keep:   func(t tokens) authn.Secret { return t.refresh },
+		hold:   p.renew,
+		enter:  func(err error) error { return err },
+	}
+	return p, nil
 }
 
-// Terms say how long its word counts.
-func (p *GitLab) Terms() Terms { return p.cfg.terms(gitlabTitle, p.cfg.GitLabWebURI) }
-
-// Close ends idle connections.
-func (p *GitLab) Close() { p.client.http.CloseIdleConnections() }
-
-// AuthURL returns where to send the browser.
-func (p *GitLab) AuthURL(_ context.Context, s Start) (string, error) {
-	return p.client.authURL(p.endpoint, s), nil
+// renew gets tokens for the refresh token, which is what is kept.
+func (p *GitLab) renew(ctx context.Context, refresh authn.Secret) (tokens, error) {
+	return p.client.renew(ctx, p.endpoint, refresh)
 }
 
-// Exchange returns who has logged in.
-func (p *GitLab) Exchange(ctx context.Context, r Return) (Person, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.bound)
-	defer cancel()
-	t, err := p.client.exchange(ctx, p.endpoint, r)
-	if err != nil {
-		return Person{}, p.client.discreet(err, r.Code, r.Verifier)
-	}
-	who, err := p.person(ctx, t.access)
-	if err != nil {
-		return Person{}, about(who.Account, p.client.discreet(err, r.Code, r.Verifier))
-	}
-	who.Refresh = t.refresh
-	return who, nil
-}
-
-// Renew asks about somebody who logged in before. Beside an error that is no
-// Refusal there may be a Refresh, which is then the one to keep.
-func (p *GitLab) Renew(ctx context.Context, account string, refresh authn.Secret) (Person, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.bound)
-	defer cancel()
-	t, err := p.client.renew(ctx, p.endpoint, refresh)
-	if err != nil {
-		return Person{}, p.client.discreet(err, refresh.Reveal())
-	}
-	who, err := p.person(ctx, t.access)
-	if ended(err) {
-		err = &Refusal{Msg: "the login at GitLab has ended; please log in again"}
-	}
-	if err == nil {
-		err = still(account, who, gitlabTitle)
-	}
-	return answer(who, t.refresh, p.client.discreet(err, refresh.Reveal()))
-}
-
-func (p *GitLab) person(ctx context.Context, token authn.Secret) (who Person, err error) {
+func (p *GitLab) read(ctx context.Context, token authn.Secret) (who Person, err error) {
 	r, err := get(ctx, p.client.http, p.cfg.GitLabAPIURI+"/user", token)
 	if err != nil {
 		return who, err
