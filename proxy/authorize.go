@@ -75,8 +75,8 @@ func lacksScope(err error) bool {
 
 // challenge turns a refusal into a 401 that says where a better token can be
 // had. The names in it are the client's own: with the service of a namespace,
-// they become those that the rules have. Lack of a right is no 403: clients that hold a token to pull and now
-// push depend on it (protocol.md 1.8).
+// they become those that the rules have. Lack of a right is no 403: clients that
+// hold a token to pull and now push depend on it (protocol.md 1.8).
 func (g *Gateway) challenge(r *http.Request, req oci.Request, err error) error {
 	var refusal *oci.Refusal
 	if !errors.As(err, &refusal) {
