@@ -54,6 +54,36 @@ func (c Credentials) Certified() bool { return len(c.Chains) > 0 }
 type Identity struct {
 	Account string
 	Labels  Labels
+	Via     Via
+}
+
+// Via is by what an account was known. The zero Via is a password.
+type Via struct {
+	Means Means
+	// Family is the id of the secret of ours that was shown, if it was one. The
+	// tokens that follow from it carry it, so that they end with it.
+	Family string
+	// Within bounds what the secret is good for: only what one of them has, of
+	// all that the account may. None bounds nothing.
+	Within []Bound
+}
+
+// Means are the kinds of what can be shown.
+type Means string
+
+const (
+	ByPassword    Means = ""
+	ByCertificate Means = "certificate"
+	ByPersonal    Means = "personal" // token
+	ByRobot       Means = "robot"
+	ByRefresh     Means = "refresh"  // token
+	ByWorkload    Means = "workload" // a JWT of its issuer
+)
+
+// A Bound is what some secret may be used for, and nothing else.
+type Bound struct {
+	Repository string   `json:"r"` // a glob, as rules have them
+	Actions    []string `json:"a"` // of pull, push and delete
 }
 
 // Labels are what an authenticator knows about an account, such as its groups.
