@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
@@ -44,7 +43,7 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 		return oci.Grant{}, req, err
 	}
 	s := shown(r, via)
-	s.Grace = g.uploads.grace(req, time.Now())
+	s.Grace = g.uploads.grace(req, g.now())
 	grant, err := g.auth.Authorize(r.Context(), s, known.Needs())
 	if req.From != "" && lacksScope(err) {
 		req = req.WithoutMount()

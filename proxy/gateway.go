@@ -19,6 +19,7 @@ type Gateway struct {
 	all     *connlimit.Limiter
 	lister  Lister
 	catalog *catalog
+	now     func() time.Time
 
 	manifests manifests // that are kept until they have arrived
 }
@@ -33,6 +34,9 @@ type Options struct {
 	// Requests bounds those that are forwarded, to all registries. Nil is no
 	// bound. Each registry has one of its own besides.
 	Requests *connlimit.Limiter
+
+	// Now is the clock that grants and tickets go by; default time.Now.
+	Now func() time.Time
 }
 
 // Limits bound what a transfer may take. A zero field means its default.
@@ -79,9 +83,12 @@ func New(routes *Table, auth Authorizer, o Options) *Gateway {
 	if o.Requests == nil {
 		o.Requests = connlimit.New(connlimit.Limits{}, connlimit.Deps{})
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Gateway{
 		routes: routes, auth: auth, service: o.Service,
-		limits: o.Limits.withDefaults(), uploads: o.Uploads.withDefaults(), all: o.Requests,
+		limits: o.Limits.withDefaults(), uploads: o.Uploads.withDefaults(), all: o.Requests, now: o.Now,
 		lister: o.Catalog.Lister, catalog: newCatalog(routes, o.Catalog),
 	}
 }

@@ -147,7 +147,7 @@ func (g *Gateway) session(r *http.Request, x exchange) (ticket, error) {
 	switch {
 	case ok || !x.route.Pool.Checked():
 		return t, nil
-	case x.grant.Expired(time.Now()): // it was let in for the sake of the ticket
+	case x.grant.Expired(g.now()): // it was let in for the sake of the ticket
 		return t, g.challenge(r, x.req, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token has expired"})
 	}
 	return t, lostUpload(errTicket)

@@ -52,11 +52,14 @@ func (m minted) Set(out *http.Request, grant oci.Grant, needs []oci.Access) erro
 // changed the request, asks for it on its own account, or has let somebody in
 // whose token has expired in the middle of a push, or is for a namespace, of
 // which the registry knows nothing, it sends one like it.
-type forwarded struct{ minted }
+type forwarded struct {
+	minted
+	now func() time.Time
+}
 
 func (f forwarded) Set(out *http.Request, grant oci.Grant, needs []oci.Access) error {
 	token := grant.Bearer.Reveal()
-	if token == "" || grant.Namespace != "" || !grant.Covers(needs) || grant.Expired(time.Now()) {
+	if token == "" || grant.Namespace != "" || !grant.Covers(needs) || grant.Expired(f.now()) {
 		return f.minted.Set(out, grant, needs)
 	}
 	out.Header.Set(authorization, "Bearer "+token)

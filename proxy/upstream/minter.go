@@ -38,8 +38,8 @@ type tokens struct {
 
 type tokenKey struct{ subject, scope string }
 
-func newTokens(issuer, service string, m Minter) *tokens {
-	return &tokens{issuer, service, m, cache.New[tokenKey, string](cache.Options{TTL: MintedLife / 2})}
+func newTokens(issuer, service string, o Options) *tokens {
+	return &tokens{issuer, service, o.Minter, cache.New[tokenKey, string](cache.Options{TTL: MintedLife / 2, Now: o.Now})}
 }
 
 // token returns a token that grants exactly access to subject. Two who ask at

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -48,6 +49,8 @@ type Options struct {
 	Gate func(host string) bool
 	// Observe is told what is done to hide failures from clients.
 	Observe Observer
+	// Now is the clock that tokens go by; default time.Now.
+	Now func() time.Time
 	// Log may be nil.
 	Log *zap.Logger
 }
@@ -72,6 +75,9 @@ func New(c Config, o Options) (*Pool, error) {
 	c = c.withDefaults()
 	if o.Requests == nil {
 		o.Requests = func(int) *connlimit.Limiter { return connlimit.New(connlimit.Limits{}, connlimit.Deps{}) }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -124,9 +130,9 @@ func newCredential(t Trust, o Options) (Credential, error) {
 	case o.Minter == nil:
 		return nil, errNoMinter
 	case t.Mode == ModeToken:
-		return minted{newTokens(t.Issuer, t.Service, o.Minter)}, nil
+		return minted{newTokens(t.Issuer, t.Service, o)}, nil
 	}
-	return forwarded{minted{newTokens(o.Issuer, o.Service, o.Minter)}}, nil
+	return forwarded{minted{newTokens(o.Issuer, o.Service, o)}, o.Now}, nil
 }
 
 // Checked reports whether the gate decides who may do what in this registry.

@@ -285,11 +285,11 @@ func TestMintedTokensAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made time.Time // of the newest token
 		count := 0
-		tokens := newTokens("i", "s", MinterFunc(func(string, string, string, []oci.Access) (string, error) {
+		tokens := newTokens("i", "s", Options{Minter: MinterFunc(func(string, string, string, []oci.Access) (string, error) {
 			made = time.Now()
 			count++
 			return fmt.Sprint(count), nil
-		}))
+		})})
 		for range 600 {
 			token, err := tokens.token("ann", nil)
 			if err != nil || token != fmt.Sprint(count) || time.Since(made) > MintedLife/2 {

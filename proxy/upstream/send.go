@@ -62,7 +62,7 @@ func (p *Pool) openRemotes(c Config, o Options) error {
 	p.others.Protocols.SetHTTP1(true)
 	for _, e := range p.endpoints {
 		e.asks = remote.Config{Name: c.NS, Origin: e.URL, Username: c.Username, Password: password, TokenHosts: c.TokenHosts}
-		e.remote = remote.New(e.asks, remote.Deps{Own: e.RoundTrip, Others: p.others, Refused: o.Observe.Refused, Log: o.Log})
+		e.remote = remote.New(e.asks, remote.Deps{Own: e.RoundTrip, Others: p.others, Refused: o.Observe.Refused, Now: o.Now, Log: o.Log})
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ type desk struct {
 	spent   *browser.Spent
 }
 
-func openDesk(ctx context.Context, st state.Store, log *zap.Logger) (d desk, err error) {
-	d.book, d.spent = secret.New(st, nil, log), browser.NewSpent(nil)
+func openDesk(ctx context.Context, st state.Store, now func() time.Time, log *zap.Logger) (d desk, err error) {
+	d.book, d.spent = secret.New(st, now, log), browser.NewSpent(now)
 	d.cookies, err = keyring.Secret(ctx, st, "cookie")
 	return d, err
 }
@@ -89,7 +89,7 @@ func (m *chainMaker) addBrowsers(c authsvc.Config) error {
 		before := holders{m.chain[:len(m.chain):len(m.chain)], m.keys[:len(m.keys):len(m.keys)]}
 		people := browser.NewPeople(browser.PeopleParts{
 			Method: method, Before: before.chain, Holder: before.holder,
-			Store: m.store, Book: m.desk.book, Log: m.log,
+			Store: m.store, Book: m.desk.book, Now: m.opts.Now, Log: m.log,
 		})
 		m.people = append(m.people, people)
 		m.chain, m.keys = append(m.chain, people), append(m.keys, method.Name)
@@ -129,7 +129,7 @@ func (p *process) openPages(g *generation, people []*browser.People) {
 	}
 	pages := browser.NewPages(browser.PagesParts{
 		Methods: people, Store: p.store, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens, Life: time.Duration(g.file.Auth.Token.WithDefaults().Expiration) * time.Second,
-		Key: p.desk.cookies, Spent: p.desk.spent, Log: p.log,
+		Key: p.desk.cookies, Spent: p.desk.spent, Now: p.opts.Now, Log: p.log,
 	})
 	g.pages = edge.Stack(edge.Handler(pages.Serve), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
 }

@@ -61,7 +61,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (_ *generation,
 	if g.hosts, err = edge.NewHosts(hosts); err != nil {
 		return nil, err
 	}
-	parts := token.Parts{Keys: p.ring, Revoked: p.revoked, Namespaces: namespaces(file)}
+	parts := token.Parts{Keys: p.ring, Revoked: p.revoked, Now: p.opts.Now, Namespaces: namespaces(file)}
 	issuer := token.NewIssuer(file.Auth.Token, parts)
 	g.known = p.knownLogins(file)
 	service, err := p.service(g, issuer)
@@ -93,6 +93,7 @@ func (p *process) openGateway(g *generation, table *proxy.Table, door *authsvc.D
 		Service:  service,
 		Requests: p.forwarded,
 		Uploads:  p.uploads(g.file),
+		Now:      p.opts.Now,
 		Catalog:  proxy.Catalog{Config: g.file.Catalog, Lister: door, Key: p.hidden, Log: p.log.Named("catalog")},
 	})
 	if live := p.board.live.Load(); live != nil {
@@ -146,6 +147,7 @@ func (p *process) openPools(g *generation, issuer *token.Issuer) (map[string]*up
 			Service:  issuer.Service(),
 			Gate:     g.hosts.Serves,
 			Requests: func(most int) *connlimit.Limiter { return p.requests("registry", most) },
+			Now:      p.opts.Now,
 			Observe: upstream.Observer{
 				Retried: func(reason string) { p.meter.UpstreamRetry(name, reason) },
 				Resumed: func() { p.meter.UpstreamResume(name) },

@@ -80,7 +80,7 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 		return nil, nil, err
 	}
 	guests = authsvc.NewGuests(g.users, func(some authn.Chain) authn.Authenticator {
-		return m.personal(authsvc.NewLogin(some, password.NewCache[authn.Identity](cache.Options{}), apart, decoy))
+		return m.personal(authsvc.NewLogin(some, p.rememberLogins(), apart, decoy))
 	})
 	return m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy)), guests, nil
 }
@@ -88,7 +88,7 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 // limitLogins makes what counts wrong passwords, in the state.
 func (p *process) limitLogins(file *configs.File) (*guard.Guard, error) {
 	g, err := guard.New(file.Auth.LoginLimits, guard.Deps{
-		Limiter: p.store, Wrong: authsvc.TurnedAway, Refused: p.meter.Login, Log: p.log.Named("logins"),
+		Limiter: p.store, Wrong: authsvc.TurnedAway, Refused: p.meter.Login, Now: p.opts.Now, Log: p.log.Named("logins"),
 	})
 	if err != nil {
 		return nil, file.Explain("auth.login_limits", err)
@@ -182,7 +182,12 @@ func (p *process) knownLogins(file *configs.File) *password.Cache[authn.Identity
 	if live := p.board.live.Load(); live != nil && sameAccounts(live.file, file) {
 		return live.known
 	}
-	return password.NewCache[authn.Identity](cache.Options{})
+	return p.rememberLogins()
+}
+
+// rememberLogins makes an empty cache of good passwords.
+func (p *process) rememberLogins() *password.Cache[authn.Identity] {
+	return password.NewCache[authn.Identity](cache.Options{Now: p.opts.Now})
 }
 
 // sameAccounts compares what the chain is made of.

@@ -34,6 +34,11 @@ type Options struct {
 	Log     *os.File         // where the log goes
 	Reload  <-chan os.Signal // each is a wish to read the configuration again; nil is none
 	Ready   func(Facts)      // called once when the gate listens; nil is nobody
+
+	// Now is the clock of tokens, of logins and of what is remembered of them;
+	// nil is time.Now. TLS, the state and what others have signed go by the
+	// clock of the system, which is theirs too.
+	Now func() time.Time
 }
 
 // Serve runs a gate until ctx is done, and then drains it. What is wrong with
@@ -113,10 +118,10 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 	if p.store, err = openState(ctx, file.State, p.log); err != nil {
 		return nil, err
 	}
-	if p.ring, err = openRing(ctx, file, p.store, p.log); err != nil {
+	if p.ring, err = openRing(ctx, file, keyring.Options{Store: p.store, Now: o.Now}, p.log); err != nil {
 		return nil, err
 	}
-	if p.revoked, err = token.OpenRevocations(ctx, p.store, nil, p.log); err != nil {
+	if p.revoked, err = token.OpenRevocations(ctx, p.store, o.Now, p.log); err != nil {
 		return nil, err
 	}
 	if p.tickets, err = keyring.Secret(ctx, p.store, "uploads"); err != nil {
@@ -125,7 +130,7 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 	if p.hidden, err = keyring.Secret(ctx, p.store, "catalog"); err != nil {
 		return nil, err
 	}
-	if p.desk, err = openDesk(ctx, p.store, p.log); err != nil {
+	if p.desk, err = openDesk(ctx, p.store, o.Now, p.log); err != nil {
 		return nil, err
 	}
 	if p.certs, err = openCerts(ctx, file, p.store, p.log); err != nil {

@@ -51,14 +51,11 @@ func openKey(ctx context.Context, cfg local.Config, st state.Store) (state.Key, 
 	return cfg.Key()
 }
 
-func openRing(ctx context.Context, file *configs.File, st state.Store, log *zap.Logger) (*keyring.Ring, error) {
-	cfg := file.Auth.Token
-	return keyring.Open(ctx, keyring.Options{
-		Store:    st,
-		Cert:     cfg.Root.Cert,
-		Key:      cfg.Root.Key,
-		RootFile: rootFile(file),
-	}, log)
+// openRing adds to the options what the configuration says.
+func openRing(ctx context.Context, file *configs.File, o keyring.Options, log *zap.Logger) (*keyring.Ring, error) {
+	root := file.Auth.Token.Root
+	o.Cert, o.Key, o.RootFile = root.Cert, root.Key, rootFile(file)
+	return keyring.Open(ctx, o, log)
 }
 
 func openCerts(ctx context.Context, file *configs.File, st state.Store, log *zap.Logger) (*acme.Manager, error) {
@@ -113,7 +110,7 @@ func ReadRoot(ctx context.Context, file *configs.File) (root Root, done func(), 
 	if err != nil {
 		return root, nil, fmt.Errorf("token root: %w", err)
 	}
-	ring, err := openRing(ctx, file, st, zap.NewNop())
+	ring, err := openRing(ctx, file, keyring.Options{Store: st}, zap.NewNop())
 	if err != nil {
 		_ = st.Close()
 		return root, nil, err
