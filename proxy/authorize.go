@@ -24,25 +24,21 @@ type Authorizer interface {
 // grant goes: a mount of what the client may not read, or of what another
 // registry holds, becomes an upload. A refusal would cost containerd the whole
 // push (protocol.md 4.3).
-func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci.Grant, oci.Request, error) {
+func (g *Gateway) authorize(r *http.Request, route Match, req oci.Request) (oci.Grant, oci.Request, error) {
 	if err := checkPull(route, req); err != nil { // whoever it is
 		return oci.Grant{}, req, err
 	}
 	if !route.Pool.Checked() {
-		return oci.Grant{Unchecked: shown(r, nil).Authorization}, req, nil
+		return oci.Grant{Unchecked: shown(r, route).Authorization}, req, nil
 	}
-	if req.From != "" && g.routes.source(r.Host, req, route) == "" {
+	if req.From != "" && g.routes.source(route, req) == "" {
 		req = req.WithoutMount()
 	}
-	via, err := g.routes.namespaces.via(r.Host, req)
+	known, err := route.toRules(req)
 	if err != nil {
 		return oci.Grant{}, req, err
 	}
-	known, err := toRules(via, req)
-	if err != nil {
-		return oci.Grant{}, req, err
-	}
-	s := shown(r, via)
+	s := shown(r, route)
 	s.Grace = g.uploads.grace(req, g.now())
 	grant, err := g.auth.Authorize(r.Context(), s, known.Needs())
 	if req.From != "" && lacksScope(err) {
@@ -50,16 +46,16 @@ func (g *Gateway) authorize(r *http.Request, route *Route, req oci.Request) (oci
 		grant, err = g.auth.Authorize(r.Context(), s, known.WithoutMount().Needs())
 	}
 	if err != nil {
-		return oci.Grant{}, req, g.challenge(r, req, err)
+		return oci.Grant{}, req, g.challenge(r, route, req, err)
 	}
 	return grant, req, nil
 }
 
 // shown is what a request shows of who sends it, in the place of which registry.
-func shown(r *http.Request, via *oci.Namespace) oci.Shown {
+func shown(r *http.Request, route Match) oci.Shown {
 	s := oci.Shown{
 		Authorization: oci.NewSecret(r.Header.Get("Authorization")), From: edge.Client(r), Origin: edge.Origin(r),
-		Namespace: named(via), Guests: guests(via, r.Host),
+		Namespace: route.place().namespace, Guests: route.guests(),
 	}
 	if r.TLS != nil {
 		s.Chains = r.TLS.VerifiedChains
@@ -76,14 +72,14 @@ func lacksScope(err error) bool {
 // had. The names in it are the client's own: with the service of a namespace,
 // they become those that the rules have. Lack of a right is no 403: clients that
 // hold a token to pull and now push depend on it (protocol.md 1.8).
-func (g *Gateway) challenge(r *http.Request, req oci.Request, err error) error {
+func (g *Gateway) challenge(r *http.Request, route Match, req oci.Request, err error) error {
 	var refusal *oci.Refusal
 	if !errors.As(err, &refusal) {
 		return err
 	}
 	service := g.service
-	if via, _ := g.routes.namespaces.via(r.Host, req); via != nil { // known by now
-		service = via.Audience(service)
+	if route.via != nil {
+		service = route.via.Audience(service)
 	}
 	c := oci.Challenge{
 		Realm:   edge.Origin(r) + "/auth",

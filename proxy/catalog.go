@@ -60,21 +60,17 @@ const (
 // registries that it reaches under this host. No registry is asked on its
 // behalf: none of them could leave out what it must not see.
 func (g *Gateway) list(w http.ResponseWriter, r *http.Request, x exchange) error {
-	names, err := g.catalog.names(r.Context(), r.Host, x.req)
+	names, err := g.catalog.names(r.Context(), x.route)
 	if err != nil {
 		return unlisted(err)
 	}
-	viewer := x.grant.Subject + "@" + hostname(r.Host)
+	viewer := x.grant.Subject + "@" + x.route.host
 	after, err := g.catalog.seal.Reveal(x.req.Param("last"), viewer)
 	if err != nil {
 		return oci.Errorf(oci.InvalidPage, "%v", err)
 	}
-	via, err := g.routes.namespaces.via(r.Host, x.req)
-	if err != nil {
-		return err
-	}
 	visible := func(ctx context.Context, names []string) ([]string, error) {
-		return g.lister.Visible(ctx, shown(r, via), x.grant, names)
+		return g.lister.Visible(ctx, shown(r, x.route), x.grant, names)
 	}
 	var page listing.Page
 	err = g.catalog.turns.do(r.Context(), func() (err error) {
@@ -82,7 +78,7 @@ func (g *Gateway) list(w http.ResponseWriter, r *http.Request, x exchange) error
 		return err
 	})
 	if err != nil {
-		return g.challenge(r, x.req, err)
+		return g.challenge(r, x.route, x.req, err)
 	}
 	if page.Next != "" {
 		last := page.Next

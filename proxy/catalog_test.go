@@ -360,7 +360,7 @@ func listed(ctx context.Context, t *Table, sources map[string][]string) ([]strin
 		c.listings[name] = listing.New(fixed(sources[name]), listing.Options{})
 	}
 	defer c.close()
-	names, err := c.names(ctx, "gate.test", oci.Request{Op: oci.ListCatalog})
+	names, err := c.names(ctx, Match{host: "gate.test"})
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
 		return strings.Count(n, "/") > 3 || strings.Count(n, "/") == 3 && !strings.HasSuffix(n, "/a")
 	}), err

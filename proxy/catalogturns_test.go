@@ -30,7 +30,11 @@ func TestOneShelfForAWildcard(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := func(host string) []string {
-		names, err := g.catalog.names(t.Context(), host, req)
+		at, err := g.routes.Find(host, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, err := g.catalog.names(t.Context(), at)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,12 +76,8 @@ func (c *catalog) close() {
 // names returns what a client that may see everything finds at a host. The
 // error is that of the first registry which cannot be listed: a listing that
 // lacks some of them would be taken for all there is.
-func (c *catalog) names(ctx context.Context, host string, req oci.Request) (all []string, err error) {
-	via, err := c.table.namespaces.via(host, req)
-	if err != nil {
-		return nil, err
-	}
-	at := place{hostname(host), named(via)}
+func (c *catalog) names(ctx context.Context, m Match) (all []string, err error) {
+	at := m.place()
 	s, err := c.shelves.Do(ctx, place{c.class(at.host), at.namespace}, func(context.Context) (*shelf, error) {
 		return &shelf{place: at, table: c.table, ways: c.table.waysTo(at)}, nil
 	})

@@ -16,7 +16,7 @@ type exchange struct {
 	req    oci.Request // with the names that the client uses
 	sent   oci.Request // with those that the registry has
 	name   string      // of the repository, that rules have
-	route  *Route
+	route  Match
 	grant  oci.Grant
 	ticket ticket // of the upload that it goes on with, or begins
 	ep     *upstream.Endpoint

@@ -111,9 +111,8 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rec.Op, rec.Repo = req.Op.String(), g.routes.Public(r.Host, req)
-
 	route, err := g.routes.Find(r.Host, req)
+	rec.Op, rec.Repo = req.Op.String(), route.public(req.Repo)
 	if err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	rec.Subject, rec.TokenID = grant.Subject, grant.ID
 
 	x := exchange{req: req, name: rec.Repo, route: route, grant: grant}
-	if x.sent, err = g.routes.renamed(r.Host, req, route); err != nil {
+	if x.sent, err = g.routes.renamed(route, req); err != nil {
 		return err
 	}
 	if x.ticket, err = g.session(r, x); err != nil {
@@ -136,7 +135,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if x.own() {
 		return g.reply(w, r, x)
 	}
-	leave, err := g.admit(r, route)
+	leave, err := g.admit(r, route.Route)
 	if err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func listingOf(t testing.TB, inside string) *answer {
 	}
 	return &answer{
 		relay: &relay{
-			exchange: exchange{req: req, sent: sent, route: new(Route), ep: new(upstream.Endpoint)},
+			exchange: exchange{req: req, sent: sent, route: Match{Route: new(Route)}, ep: new(upstream.Endpoint)},
 			r:        &http.Request{Host: "gate.example"},
 		},
 		uploads: new(Uploads),

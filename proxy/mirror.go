@@ -8,7 +8,7 @@ import (
 
 // checkPull refuses what would change a registry of somebody else, before
 // anything of it goes out.
-func checkPull(route *Route, req oci.Request) error {
+func checkPull(route Match, req oci.Request) error {
 	if !route.Pool.Mirror() || req.ReadOnly() && req.Upload == "" {
 		return nil
 	}

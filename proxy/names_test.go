@@ -207,7 +207,7 @@ func (w *world) travel(t *testing.T, j journey) (status int, text string) {
 	target := j.target
 	if req, _ := oci.Parse(j.method, j.target); req.Upload != "" {
 		if route, err := w.gateway.routes.Find(j.host, req); err == nil {
-			s := exchange{req: req, name: w.gateway.routes.Public(j.host, req), route: route, grant: oci.Grant{Subject: "ann"}}.session(req.Upload)
+			s := exchange{req: req, name: route.public(req.Repo), route: route, grant: oci.Grant{Subject: "ann"}}.session(req.Upload)
 			target += sep(target) + oci.TicketKey + "=" + w.gateway.uploads.seal(s, ticket{})
 		}
 	}

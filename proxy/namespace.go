@@ -79,36 +79,37 @@ func (s namespaces) locate(via *oci.Namespace, name string) (namespace, own stri
 	return via.Name, via.Own(name)
 }
 
-// publicName is that of a repository to rules, tokens and the log.
-func publicName(via *oci.Namespace, name string) string {
-	if via == nil || name == "" {
+// public is what rules, tokens and the log call the repository that the client
+// calls name; "" if that is.
+func (m Match) public(name string) string {
+	if m.via == nil || name == "" {
 		return name
 	}
-	return via.Public(name)
+	return m.via.Public(name)
 }
 
 // toRules is a request with the names that the rules have. A mount from what
 // cannot have one is none.
-func toRules(via *oci.Namespace, req oci.Request) (oci.Request, error) {
-	if via == nil || req.Repo == "" {
+func (m Match) toRules(req oci.Request) (oci.Request, error) {
+	if m.via == nil || req.Repo == "" {
 		return req, nil
 	}
-	from := publicName(via, req.From)
+	from := m.public(req.From)
 	if from != "" && !oci.ValidName(from) {
 		req, from = req.WithoutMount(), ""
 	}
-	return req.Renamed(publicName(via, req.Repo), from)
+	return req.Renamed(m.public(req.Repo), from)
 }
 
-// named is the name of a namespace, "" if it is the gate itself.
-func named(via *oci.Namespace) string {
-	if via == nil {
-		return ""
+// place is where the client asks.
+func (m Match) place() place {
+	if m.via == nil {
+		return place{host: m.host}
 	}
-	return via.Name
+	return place{m.host, m.via.Name}
 }
 
-// guests reports whether those who come to host are let in whoever they are.
-func guests(via *oci.Namespace, host string) bool {
-	return via != nil && via.Anonymous && slices.Contains(via.Hosts, hostname(host))
+// guests reports whether those who come to the host are let in whoever they are.
+func (m Match) guests() bool {
+	return m.via != nil && m.via.Anonymous && slices.Contains(m.via.Hosts, m.host)
 }

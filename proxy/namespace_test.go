@@ -161,7 +161,7 @@ func TestAGateOfMirrorsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := table.Find("gate.example", req)
-		if got := fmt.Sprint(r != nil && r.Registry == want, err == nil); got != fmt.Sprint(want != "", want != "") {
+		if got := fmt.Sprint(r.Route != nil && r.Registry == want, err == nil); got != fmt.Sprint(want != "", want != "") {
 			t.Errorf("Find(%s) = %v, %v, want %q", target, r, err, want)
 		}
 	}

@@ -233,7 +233,7 @@ func (g *rig) ticketed(subject, path string) string {
 	if err != nil {
 		return path
 	}
-	x := exchange{req: req, sent: req, name: g.gateway.routes.Public(g.host(), req), route: route, grant: oci.Grant{Subject: subject}}
+	x := exchange{req: req, sent: req, name: route.public(req.Repo), route: route, grant: oci.Grant{Subject: subject}}
 	return path + sep(path) + oci.TicketKey + "=" + g.gateway.uploads.seal(x.session(req.Upload), ticket{})
 }
 

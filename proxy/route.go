@@ -67,31 +67,41 @@ type asked struct {
 	actions   oci.Actions // any of them
 }
 
+// A Match is the route of a request, and where that was asked for. It lives as
+// long as the request.
+type Match struct {
+	*Route
+
+	host string         // that the client has come to, in lower case, without a port
+	via  *oci.Namespace // in whose place it asks the gate; nil is the gate itself
+}
+
 // Find returns the first route of a request. host is the Host header. What
 // concerns no repository goes where the first route of the host leads.
 //
 // Its error is an UnknownName. Routes are no secret, so whoever asks is told.
-func (t *Table) Find(host string, req oci.Request) (*Route, error) {
-	via, err := t.namespaces.via(host, req)
-	if err != nil {
-		return nil, err
+// The Match then lacks its route alone, or all.
+func (t *Table) Find(host string, req oci.Request) (m Match, err error) {
+	m.host = hostname(host)
+	if m.via, err = t.namespaces.via(host, req); err != nil {
+		return m, err
 	}
 	a := asked{actions: req.Action()}
-	a.namespace, a.repo = t.namespaces.locate(via, req.Repo)
+	a.namespace, a.repo = t.namespaces.locate(m.via, req.Repo)
 	if req.Op == oci.Ping {
 		a.actions = oci.All // it is asked before anything else is, by all
 	}
-	r := t.find(host, a)
-	if r == nil && a == (asked{actions: a.actions}) {
-		r = t.any(host, a.actions)
+	m.Route = t.find(m.host, a)
+	if m.Route == nil && a == (asked{actions: a.actions}) {
+		m.Route = t.any(m.host, a.actions)
 	}
 	switch {
-	case r != nil:
-		return r, nil
+	case m.Route != nil:
+		return m, nil
 	case a.namespace != "":
-		return nil, unknownNamespace(a.namespace)
+		return m, unknownNamespace(a.namespace)
 	}
-	return nil, oci.Errorf(oci.UnknownName, "no registry has this repository")
+	return m, oci.Errorf(oci.UnknownName, "no registry has this repository")
 }
 
 // any is a route of a host under which there are only mirrors. What concerns no
@@ -105,26 +115,12 @@ func (t *Table) any(host string, actions oci.Actions) *Route {
 	return nil
 }
 
-// Public is the name of a request's repository to rules, tokens and the log,
-// "" if it has none.
-func (t *Table) Public(host string, req oci.Request) string {
-	via, err := t.namespaces.via(host, req)
-	if err != nil { // then nobody but the log wants to know
-		return req.Repo
-	}
-	return publicName(via, req.Repo)
-}
-
-// source is what the registry of route calls the source of a mount, if it has
+// source is what the registry of a route calls the source of a mount, if it has
 // that, too, and the name leads there; else "".
-func (t *Table) source(host string, req oci.Request, route *Route) string {
-	via, err := t.namespaces.via(host, req)
-	if err != nil {
-		return ""
-	}
-	namespace, own := t.namespaces.locate(via, req.From)
-	r := t.find(host, asked{namespace, own, oci.Pull})
-	if r == nil || r.Pool != route.Pool {
+func (t *Table) source(m Match, req oci.Request) string {
+	namespace, own := t.namespaces.locate(m.via, req.From)
+	r := t.find(m.host, asked{namespace, own, oci.Pull})
+	if r == nil || r.Pool != m.Pool {
 		return ""
 	}
 	if name := r.rename.upstream(own); oci.ValidName(name) {
@@ -134,26 +130,24 @@ func (t *Table) source(host string, req oci.Request, route *Route) string {
 }
 
 // renamed is a request with the names that the registry of its route has.
-func (t *Table) renamed(host string, req oci.Request, route *Route) (oci.Request, error) {
+func (t *Table) renamed(m Match, req oci.Request) (oci.Request, error) {
 	if req.Repo == "" {
 		return req, nil
 	}
-	via, err := t.namespaces.via(host, req)
-	if err != nil {
-		return req, err
-	}
 	from := req.From
 	if from != "" {
-		if name := t.source(host, req, route); name != "" {
+		if name := t.source(m, req); name != "" {
 			from = name
 		}
 	}
-	_, own := t.namespaces.locate(via, req.Repo)
-	return req.Renamed(route.rename.upstream(own), from)
+	_, own := t.namespaces.locate(m.via, req.Repo)
+	return req.Renamed(m.rename.upstream(own), from)
 }
 
+// find is the route for what is asked of a host, whose name is as hostname
+// returns it.
 func (t *Table) find(host string, a asked) *Route {
-	if i := t.index.find(hostname(host), a); i != missing {
+	if i := t.index.find(host, a); i != missing {
 		return t.routes[i]
 	}
 	return nil

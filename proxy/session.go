@@ -148,7 +148,7 @@ func (g *Gateway) session(r *http.Request, x exchange) (ticket, error) {
 	case ok || !x.route.Pool.Checked():
 		return t, nil
 	case x.grant.Expired(g.now()): // it was let in for the sake of the ticket
-		return t, g.challenge(r, x.req, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token has expired"})
+		return t, g.challenge(r, x.route, x.req, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token has expired"})
 	}
 	return t, lostUpload(errTicket)
 }
