@@ -60,6 +60,10 @@ type Identity struct {
 // Via is by what an account was known. The zero Via is a password.
 type Via struct {
 	Means Means
+	// Method is the authenticator of the chain that vouched, by its key in the
+	// configuration; "" if nobody says so. Whoever has the same account in another
+	// one is somebody else.
+	Method string
 	// Family is the id of the secret of ours that was shown, if it was one. The
 	// tokens that follow from it carry it, so that they end with it.
 	Family string

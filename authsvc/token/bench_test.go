@@ -1,7 +1,9 @@
 package token
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/regate/regate/internal/oci"
 )
@@ -46,4 +48,34 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkVerifyRevoked: a request pays nothing for what is revoked, be it much.
+func BenchmarkVerifyRevoked(b *testing.B) {
+	w := newBench(b)
+	of := usual
+	of.Family = "0123456789abcd"
+	text := w.issue(b, of).Text
+	for _, n := range []int{0, 1000, 100_000} {
+		w.revokeMany(n)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := w.verifier.Verify(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// revokeMany has so many of each kind revoked, as if they had been loaded.
+func (b *bench) revokeMany(n int) {
+	all := revoked{kindSubject: {}, kindToken: {}, kindFamily: {}}
+	for _, ids := range all {
+		for i := range n {
+			ids[fmt.Sprintf("somebody-%d", i)] = time.Now()
+		}
+	}
+	b.parts.Revoked.live.Store(&all)
 }

@@ -77,6 +77,7 @@ type claimSet struct {
 	Access    oci.Scope `json:"access"`
 
 	Labels json.RawMessage `json:"rgl,omitempty"` // the gate's own, see Labels
+	Family string          `json:"rgf,omitempty"` // the gate's own, see Claims
 }
 
 var errEncoding = errors.New("not canonical base64")

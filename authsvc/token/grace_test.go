@@ -51,7 +51,7 @@ func TestExpiredTokenWithinItsGrace(t *testing.T) {
 	}
 }
 
-// TestGraceEndsWithARevocation, be it of the token or of its account, and
+// TestGraceEndsWithARevocation, be it of the token, its family or its account, and
 // however long ago that was.
 func TestGraceEndsWithARevocation(t *testing.T) {
 	t.Parallel()
@@ -64,12 +64,14 @@ func TestGraceEndsWithARevocation(t *testing.T) {
 		{"token, just expired", time.Minute, kindToken},
 		{"account, at the end of the grace", maxGrace, kindSubject},
 		{"token, at the end of the grace", maxGrace, kindToken},
+		{"family, just expired", time.Minute, kindFamily},
+		{"family, at the end of the grace", maxGrace, kindFamily},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			s := b.issue(t, Claims{Subject: "alice"})
-			id := map[string]string{kindSubject: "alice", kindToken: s.ID}[tt.kind]
+			s := b.issue(t, Claims{Subject: "alice", Family: "f"})
+			id := map[string]string{kindSubject: "alice", kindToken: s.ID, kindFamily: "f"}[tt.kind]
 			revoke(t, b.store, tt.kind, id, seconds(b.clock.Now()))
 			if err := b.parts.Revoked.load(t.Context()); err != nil {
 				t.Fatal(err)

@@ -122,6 +122,9 @@ var spoiled = []struct {
 	{"access with two names", `"name":"team/app"`, `"name":"team/app","name":"admin/app"`, "comes twice"},
 	{"access with a name in capitals", `"name":"team/app"`, `"name":"team/app","Name":"admin/app"`, "none of"},
 	{"access with actions as text", `["pull","push"]`, `"pull"`, "access[0]"},
+	{"family a number", `"jti"`, `"rgf":1,"jti"`, "rgf"},
+	{"family null", `"jti"`, `"rgf":null,"jti"`, "rgf"},
+	{"family twice", `"jti"`, `"rgf":"a","rgf":"b","jti"`, "comes twice"},
 	{"claims with more behind them", `"push"]}]}`, `"push"]}]}{}`, "more than one"},
 	{"claims twice as deep", `"jti"`, `"rgl":` + strings.Repeat("[", 20000) + `,"jti"`, "too long"},
 }

@@ -34,6 +34,9 @@ type Claims struct {
 
 	// Labels are what Labels.Pack has made of the subject's; nil for none.
 	Labels json.RawMessage
+	// Family is the id of the secret that the token follows from, and ends with;
+	// "" if it follows from none.
+	Family string
 }
 
 // Signed is a token and what its receiver is told beside it.
@@ -101,6 +104,7 @@ func (i *Issuer) claims(c Claims, now time.Time) claimSet {
 		ID:        rand.Text(),
 		Access:    oci.NewScope(c.Scope...), // never null, which not all verifiers read as empty
 		Labels:    c.Labels,
+		Family:    c.Family,
 	}
 	if set.Issuer == "" {
 		set.Issuer = i.cfg.Issuer

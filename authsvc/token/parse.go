@@ -137,14 +137,14 @@ func parseHeader(text []byte) (der []byte, kid string, err error) {
 	return der, kid, err
 }
 
-// parseClaims reads claims, of which none may be missing. Others may stand
-// beside them: a newer gate may have written those.
+// parseClaims reads claims, of which none may be missing but the gate's own.
+// Others may stand beside them: a newer gate may have written those.
 func parseClaims(text []byte) (set claimSet, err error) {
 	o, err := parseObject(text)
 	if err != nil {
 		return set, err
 	}
-	var errs [8]error
+	var errs [9]error
 	set.Issuer, errs[0] = o.text("iss")
 	set.Subject, errs[1] = o.text("sub")
 	set.Audience, errs[2] = o.text("aud")
@@ -154,6 +154,9 @@ func parseClaims(text []byte) (set claimSet, err error) {
 	set.IssuedAt, errs[6] = o.seconds("iat")
 	set.Access, errs[7] = o.access()
 	set.Labels = o["rgl"]
+	if _, given := o["rgf"]; given {
+		set.Family, errs[8] = o.text("rgf")
+	}
 	return set, errors.Join(errs[:]...)
 }
 

@@ -19,6 +19,7 @@ const (
 	revokedArea = "revoked/"
 	kindSubject = "subject" // all tokens of an account
 	kindToken   = "jti"     // one token
+	kindFamily  = "family"  // all that follow from one secret
 
 	pollRevoked = 5 * time.Second // between two looks at the Store, hints apart
 	loadTime    = 3 * time.Second // for one look
@@ -98,7 +99,7 @@ func (r *Revocations) load(ctx context.Context) error {
 
 func (r *Revocations) inForce() revoked {
 	oldest := r.now().Add(-remembered)
-	next := revoked{kindSubject: {}, kindToken: {}}
+	next := revoked{kindSubject: {}, kindToken: {}, kindFamily: {}}
 	for kind, ids := range *r.live.Load() {
 		maps.Copy(next[kind], ids)
 		maps.DeleteFunc(next[kind], func(_ string, until time.Time) bool { return until.Before(oldest) })
@@ -126,12 +127,28 @@ func (r *Revocations) add(next revoked, e state.Entry) {
 	}
 }
 
+// traits are by what a token can be revoked.
+type traits struct {
+	subject, id, family string
+	issued              time.Time
+}
+
 // covers reports whether a token is revoked.
-func (r *Revocations) covers(subject, id string, issued time.Time) bool {
+func (r *Revocations) covers(t traits) bool {
 	all := *r.live.Load()
-	if _, ok := all[kindToken][id]; ok {
+	if _, ok := all[kindToken][t.id]; ok {
 		return true
 	}
-	until, ok := all[kindSubject][subject]
-	return ok && !issued.After(until)
+	if _, ok := all[kindFamily][t.family]; ok && t.family != "" {
+		return true
+	}
+	until, ok := all[kindSubject][t.subject]
+	return ok && !t.issued.After(until)
+}
+
+// Family reports whether a secret has been revoked, and all that follows from
+// it, by its id.
+func (r *Revocations) Family(id string) bool {
+	_, ok := (*r.live.Load())[kindFamily][id]
+	return ok
 }

@@ -52,10 +52,20 @@ var revocationTests = []struct {
 		func(id string, now time.Time) (string, string, string) { return kindToken, id + "x", seconds(now) }, false},
 	{"the account under the name of a token", "alice",
 		func(_ string, now time.Time) (string, string, string) { return kindToken, "alice", seconds(now) }, false},
+	{"the family", "alice",
+		func(_ string, now time.Time) (string, string, string) { return kindFamily, "f1", seconds(now) }, true},
+	{"the family, before the token was issued", "alice",
+		func(_ string, now time.Time) (string, string, string) {
+			return kindFamily, "f1", seconds(now.Add(-time.Hour))
+		}, true},
+	{"another family", "alice",
+		func(_ string, now time.Time) (string, string, string) { return kindFamily, "f2", seconds(now) }, false},
+	{"the account under the name of a family", "alice",
+		func(_ string, now time.Time) (string, string, string) { return kindFamily, "alice", seconds(now) }, false},
 	{"a time that cannot be read", "alice",
 		func(string, time.Time) (string, string, string) { return kindSubject, "alice", "soon" }, true},
 	{"a kind from a newer gate", "alice",
-		func(_ string, now time.Time) (string, string, string) { return "family", "alice", seconds(now) }, false},
+		func(_ string, now time.Time) (string, string, string) { return "device", "alice", seconds(now) }, false},
 }
 
 func TestRevocations(t *testing.T) {
@@ -63,7 +73,7 @@ func TestRevocations(t *testing.T) {
 	for _, tt := range revocationTests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
-			s := b.issue(t, Claims{Subject: tt.subject})
+			s := b.issue(t, Claims{Subject: tt.subject, Family: "f1"})
 			if _, err := b.verifier.Verify(s.Text); err != nil { // from now on it is remembered
 				t.Fatal(err)
 			}
@@ -80,6 +90,20 @@ func TestRevocations(t *testing.T) {
 				refused(t, b.verifier, s.Text, "revoked")
 			}
 		})
+	}
+}
+
+// A token of no family is not of the one without a name.
+func TestNoFamilyIsNone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.issue(t, Claims{Subject: "alice"})
+	revoke(t, b.store, kindFamily, "", seconds(b.clock.Now()))
+	if err := b.parts.Revoked.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.verifier.Verify(s.Text); err != nil {
+		t.Errorf("Verify = %v", err)
 	}
 }
 
@@ -118,7 +142,7 @@ func TestRevocationsOutliveTheStore(t *testing.T) {
 		if err := r.load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.covers("alice", "x", start.Add(-time.Hour)); got != tt.want {
+		if got := r.covers(traits{subject: "alice", id: "x", issued: start.Add(-time.Hour)}); got != tt.want {
 			t.Errorf("%v after the revocation, covers() = %v, want %v", tt.after, got, tt.want)
 		}
 	}
@@ -157,7 +181,7 @@ func TestHalfAListingChangesNothing(t *testing.T) {
 		t.Errorf("load = %v, want %v", err, errDown)
 	}
 	issued := b.clock.Now().Truncate(time.Second) // as in a token
-	if !r.covers("alice", "x", issued) || r.covers("bob", "x", issued) {
+	if !r.covers(traits{subject: "alice", id: "x", issued: issued}) || r.covers(traits{subject: "bob", id: "x", issued: issued}) {
 		t.Error("the revocations are not those from before the outage")
 	}
 	if _, err := OpenRevocations(t.Context(), store, b.clock.Now, nil); !errors.Is(err, errDown) {
@@ -177,7 +201,7 @@ func TestRunFollowsTheStore(t *testing.T) {
 
 		revoke(t, b.store, kindSubject, "alice", seconds(b.clock.Now()))
 		synctest.Wait()
-		if !b.parts.Revoked.covers("alice", "x", b.clock.Now().Truncate(time.Second)) {
+		if !b.parts.Revoked.covers(traits{subject: "alice", id: "x", issued: b.clock.Now().Truncate(time.Second)}) {
 			t.Error("a hint was not followed")
 		}
 	})
@@ -211,7 +235,7 @@ func TestRunPollsWithoutHints(t *testing.T) {
 		revoke(t, store, kindSubject, "alice", seconds(b.clock.Now()))
 		store.down.Store(false)
 		time.Sleep(pollRevoked + time.Second)
-		if !r.covers("alice", "x", b.clock.Now().Truncate(time.Second)) {
+		if !r.covers(traits{subject: "alice", id: "x", issued: b.clock.Now().Truncate(time.Second)}) {
 			t.Error("a revocation was not seen by polling")
 		}
 	})
@@ -233,24 +257,30 @@ func TestRevoke(t *testing.T) {
 	if err := b.parts.Revoked.RevokeToken(t.Context(), "some-id"); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.parts.Revoked.RevokeFamily(t.Context(), "some-family"); err != nil {
+		t.Fatal(err)
+	}
 	if err := other.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	issued := b.clock.Now().Truncate(time.Second) // as tokens have it
 	for _, r := range []*Revocations{b.parts.Revoked, other} {
 		for _, account := range []string{"alice", "team/ci %2F", ""} {
-			if !r.covers(account, "", issued) || r.covers(account, "", issued.Add(time.Second)) {
+			if !r.covers(traits{subject: account, id: "", issued: issued}) || r.covers(traits{subject: account, id: "", issued: issued.Add(time.Second)}) {
 				t.Errorf("tokens of %q are good, or later ones are not", account)
 			}
 		}
-		if !r.covers("bob", "some-id", issued.Add(time.Hour)) || r.covers("bob", "", issued) {
+		if !r.covers(traits{subject: "bob", id: "some-id", issued: issued.Add(time.Hour)}) || r.covers(traits{subject: "bob", id: "", issued: issued}) {
 			t.Error("the token is good, or the account's others are not")
+		}
+		if !r.Family("some-family") || r.Family("some-id") || !r.covers(traits{subject: "bob", family: "some-family", issued: issued.Add(time.Hour)}) {
+			t.Error("the family is good, or others are not")
 		}
 	}
 	if err := b.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.parts.Revoked.RevokeSubject(t.Context(), "carol"); err == nil || b.parts.Revoked.covers("carol", "", issued) {
+	if err := b.parts.Revoked.RevokeSubject(t.Context(), "carol"); err == nil || b.parts.Revoked.covers(traits{subject: "carol", id: "", issued: issued}) {
 		t.Errorf("without the state: %v", err)
 	}
 }

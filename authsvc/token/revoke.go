@@ -20,6 +20,12 @@ func (r *Revocations) RevokeToken(ctx context.Context, id string) error {
 	return r.revoke(ctx, kindToken, id)
 }
 
+// RevokeFamily refuses all tokens that follow from one secret of package secret,
+// by its id, and the secret itself. Whoever ends a secret says so here as well.
+func (r *Revocations) RevokeFamily(ctx context.Context, id string) error {
+	return r.revoke(ctx, kindFamily, id)
+}
+
 func (r *Revocations) revoke(ctx context.Context, kind, id string) error {
 	until := strconv.FormatInt(r.now().Unix(), 10)
 	key := revokedArea + kind + "/" + url.PathEscape(id)

@@ -38,6 +38,7 @@ type Verifier struct {
 // compared with the clock.
 type verified struct {
 	grant     oci.Grant // without the token itself
+	family    string
 	issued    time.Time
 	notBefore time.Time
 }
@@ -85,7 +86,13 @@ func (v *Verifier) VerifyLate(text string, grace time.Duration) (oci.Grant, erro
 
 // Revoked reports whether what an account is granted now is revoked already,
 // for those who show no token.
-func (v *Verifier) Revoked(subject string) bool { return v.revoked.covers(subject, "", v.now()) }
+func (v *Verifier) Revoked(subject string) bool {
+	return v.revoked.covers(traits{subject: subject, issued: v.now()})
+}
+
+func (t verified) traits() traits {
+	return traits{t.grant.Subject, t.grant.ID, t.family, t.issued}
+}
 
 // live checks what changes while a token is remembered.
 func (v *Verifier) live(t verified, grace time.Duration) error {
@@ -95,7 +102,7 @@ func (v *Verifier) live(t verified, grace time.Duration) error {
 		return refuse("token has expired", nil)
 	case now.Before(t.notBefore.Add(-leeway)):
 		return refuse("token is not valid yet", nil)
-	case v.revoked.covers(t.grant.Subject, t.grant.ID, t.issued):
+	case v.revoked.covers(t.traits()):
 		return refuse("token was revoked", nil)
 	}
 	return nil
@@ -138,6 +145,7 @@ func (v *Verifier) read(text string) (verified, error) {
 			Subject: set.Subject, Scope: set.Access, Expires: time.Unix(set.Expires, 0), ID: set.ID, Labels: set.Labels,
 			Namespace: v.namespaces[set.Audience],
 		},
+		family:    set.Family,
 		issued:    time.Unix(set.IssuedAt, 0),
 		notBefore: time.Unix(set.NotBefore, 0),
 	}, nil
