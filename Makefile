@@ -35,6 +35,7 @@ install: ## install what the end-to-end tests run against
 
 e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
+	go test -count=1 -tags clients -run TestADayOfRounds ./cmd/regate
 	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
 
 tls-audit: build install ## look at the https listener with testssl.sh, as e2e does; a minute
