@@ -5,7 +5,7 @@ SECONDS := 10
 MINUTES := 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-unit test-race lint install e2e tls-audit fuzz bench soak vuln clean
+.PHONY: help run build deb test test-unit test-race lint install e2e tls-audit fuzz bench soak vuln clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,13 @@ run: build ## start a gate with a registry inside, ready to log in
 
 build: ## build bin/regate and bin/regate-standalone
 	@$(BUILD) -o bin/ ./cmd/regate ./cmd/regate-standalone
+
+# 1.2.0~rc.1 is before 1.2.0, and a commit without a tag before any version.
+DEB_VERSION = $(subst -rc,~rc,$(patsubst v%,%,$(if $(filter v%,$(VERSION)),$(VERSION),0~$(VERSION))))
+
+deb: build ## make the Debian package, bin/regate_*.deb
+	@e2e/install.sh nfpm
+	ARCH=$$(go env GOARCH) DEB_VERSION='$(DEB_VERSION)' .tools/bin/nfpm package -f deploy/deb/nfpm.yaml -p deb -t bin/
 
 test: install lint test-race test-unit e2e ## run everything, as CI does
 
@@ -27,7 +34,7 @@ test-race: ## the same with the race detector, which needs a C compiler
 lint: ## gofmt, go vet, staticcheck, in both modules
 	@e2e/install.sh staticcheck
 	@test -z "$$(gofmt -l .)" || { echo 'run gofmt -w on:'; gofmt -l .; exit 1; }
-	go vet -tags registries ./... && .tools/bin/staticcheck -tags registries ./...
+	go vet -tags registries,clients ./... && .tools/bin/staticcheck -tags registries,clients ./...
 	cd e2e && go vet -tags bench,soak ./... && ../.tools/bin/staticcheck -tags bench,soak ./...
 
 install: ## install what the end-to-end tests run against

@@ -77,7 +77,7 @@ func changePassword(t *testing.T, path, password string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := regexp.MustCompile(`\$2[ab]\$[^"]+`)
+	hash := regexp.MustCompile(`\$2[aby]\$[^"]+`)
 	text = hash.ReplaceAllLiteral(text, []byte(testbed.Bcrypt(t, password)))
 	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
 		t.Fatal(err)

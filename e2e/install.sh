@@ -14,7 +14,7 @@ stamps=$root/.tools/stamps
 # gcc is for the race detector; nginx, haproxy and caddy are what the benchmarks compare with.
 packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static ca-certificates caddy chromium containerd curl docker-compose
 docker-registry docker.io gcc haproxy iproute2 ldap-utils libc6-dev mariadb-server nginx nodejs podman postgresql prometheus python3
-python3-samba runc samba samba-ad-provision samba-dsdb-modules samba-vfs-modules skopeo slapd testssl.sh winbind"
+python3-samba runc samba samba-ad-provision samba-dsdb-modules samba-vfs-modules skopeo slapd systemd testssl.sh winbind"
 
 # name  package@version
 programs="staticcheck honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -24,6 +24,7 @@ registry github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 helm helm.sh/helm/v4/cmd/helm@v4.3.1
 pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
 pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1
+nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.41.0
 step-ca github.com/smallstep/certificates/cmd/step-ca@v0.30.2
 toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0"
 
