@@ -7,13 +7,13 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/guard"
+	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/authsvc/secret"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
@@ -132,16 +132,22 @@ func otherAccount() error {
 	return oci.Errorf(oci.BadRequest, "account is not the user that logs in")
 }
 
-// Longest account and password that are handed to a back end, in bytes.
+// Longest account and password that are handed to a back end, and longest token
+// that is looked at, in bytes.
 const (
 	maxAccount  = 256
 	maxPassword = 4096
+	maxToken    = 16 << 10
 )
 
 // plausible reports whether any back end could know the credentials. Whoever
 // writes a token where the name belongs is not to find it in the log.
 func plausible(c authn.Credentials) bool {
-	return len(c.Password) <= maxPassword && isName(c.Account) && !isOurs(authn.Secret(c.Account))
+	longest := maxPassword
+	if len(c.Password) > longest && len(c.Password) <= maxToken && idp.IsJWT(c.Password.Reveal()) {
+		longest = maxToken
+	}
+	return len(c.Password) <= longest && isName(c.Account) && !isOurs(authn.Secret(c.Account))
 }
 
 // isName reports whether account can be one. Control characters are in none,
@@ -217,12 +223,15 @@ func unauthenticated(msg string) *oci.Error { return oci.Errorf(oci.Unauthentica
 // people off to change a password that was right.
 func refusal(c authn.Credentials, err error) error {
 	var limited *guard.Limited
+	var token *idp.Refusal
 	switch {
 	case c.Anonymous() && errors.Is(err, authn.ErrUnknownUser):
 		return unauthenticated("log in first")
 	case c.Certified() && errors.Is(err, authn.ErrUnknownUser):
 		return unauthenticated(badCertificate).Because(err)
-	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, authn.ErrWrongPassword):
+	case TurnedAway(err) && isJWT(c) && errors.As(err, &token): // whose holder the issuer vouches for
+		return unauthenticated(token.Msg).Because(err)
+	case TurnedAway(err):
 		return unauthenticated(badLogin).Because(err)
 	case errors.Is(err, authn.ErrBusy):
 		return tooMany(err)
@@ -238,13 +247,11 @@ func tooMany(err error) *oci.Error {
 }
 
 // isOurs reports whether a password has the form of a token, which is never
-// handed to a back end that could write it down: three base64url parts, or
-// the mark of a personal token.
+// handed to a back end that could write it down: a JWT, or the mark of a
+// personal token.
 func isOurs(password authn.Secret) bool {
-	text := password.Reveal()
-	if strings.HasPrefix(text, secret.Prefix) {
-		return true
-	}
-	parts := strings.Split(text, ".")
-	return len(parts) == 3 && strings.HasPrefix(text, "eyJ") && !slices.Contains(parts, "")
+	return strings.HasPrefix(password.Reveal(), secret.Prefix) || idp.IsJWT(password.Reveal())
 }
+
+// isJWT reports whether a JWT is shown as the password.
+func isJWT(c authn.Credentials) bool { return !c.Certified() && idp.IsJWT(c.Password.Reveal()) }

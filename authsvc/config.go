@@ -5,6 +5,7 @@ import (
 	"github.com/regate/regate/authsvc/authn/cert"
 	"github.com/regate/regate/authsvc/authn/ldap"
 	"github.com/regate/regate/authsvc/authn/static"
+	"github.com/regate/regate/authsvc/authn/workload"
 	"github.com/regate/regate/authsvc/casbin"
 	"github.com/regate/regate/authsvc/ext"
 	"github.com/regate/regate/authsvc/guard"
@@ -48,6 +49,9 @@ type Config struct {
 	MongoAuth *mongo.UsersConfig `yaml:"mongo_auth"`
 	// XormAuth is a database with accounts that nobody before knows.
 	XormAuth *sqldb.UsersConfig `yaml:"xorm_auth"`
+	// JWTAuth are issuers of tokens for the jobs of a CI, the pods of a cluster,
+	// and such, which show them as their password.
+	JWTAuth workload.Config `yaml:"jwt_auth"`
 	// ClientCertificates are the accounts of those who show a certificate below
 	// one of tls.client_ca, and no password or token.
 	ClientCertificates cert.Config `yaml:"client_certificates"`
@@ -84,6 +88,7 @@ func (c Config) Validate() error {
 	if c.XormAuth != nil {
 		l.Under("xorm_auth", c.XormAuth.Validate())
 	}
+	l.Under("jwt_auth", c.JWTAuth.Validate())
 	l.Under("client_certificates", c.ClientCertificates.Validate())
 	c.checkRules(&l)
 	return l.Err()
@@ -126,7 +131,7 @@ func (c Config) HasPages() bool {
 // KnowsAnybody reports whether there is a place where accounts could be.
 func (c Config) KnowsAnybody() bool {
 	return len(c.Users) > 0 || c.HtpasswdFile != "" || c.ExtAuth != nil || len(c.LDAPAuth) > 0 || c.MongoAuth != nil || c.XormAuth != nil ||
-		len(c.ClientCertificates) > 0 || c.HasPages()
+		len(c.JWTAuth) > 0 || len(c.ClientCertificates) > 0 || c.HasPages()
 }
 
 // GrantsAnything reports whether there is a place where rules could be.

@@ -67,7 +67,18 @@ func (r reply) decode(v any) error {
 
 // getJSON asks for what is at address and reads it into v.
 func getJSON(ctx context.Context, client *http.Client, address string, v any) error {
-	r, err := get(ctx, client, address, "")
+	return askJSON(ctx, client, question{address, ""}, v)
+}
+
+// A question is what is asked for, with a token unless it is "".
+type question struct {
+	address string
+	token   authn.Secret
+}
+
+// askJSON asks a question and reads the answer into v.
+func askJSON(ctx context.Context, client *http.Client, q question, v any) error {
+	r, err := get(ctx, client, q.address, q.token)
 	if err != nil {
 		return err
 	}

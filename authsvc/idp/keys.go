@@ -46,27 +46,42 @@ func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error
 func fetchKeys(ctx context.Context, client *http.Client, address string) (*oidc.StaticKeySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
 	defer cancel()
-	var all struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
+	var all jwks
 	if err := getJSON(ctx, client, address, &all); err != nil {
 		return nil, err
 	}
-	if len(all.Keys) > maxKeys {
-		return nil, errors.New("the provider has more than 100 keys")
+	keys, err := all.usable()
+	if err != nil {
+		return nil, err
 	}
 	set := new(oidc.StaticKeySet)
-	for _, text := range all.Keys {
-		// One that is not understood is for others (RFC 7517 5).
-		var key jose.JSONWebKey
-		if json.Unmarshal(text, &key) == nil && signs(key) {
-			set.PublicKeys = append(set.PublicKeys, key.Key)
-		}
-	}
-	if len(set.PublicKeys) == 0 {
-		return nil, errors.New("the provider has no key that could sign")
+	for _, key := range keys {
+		set.PublicKeys = append(set.PublicKeys, key.Key)
 	}
 	return set, nil
+}
+
+// jwks is a set of keys as it is published (RFC 7517 5).
+type jwks struct {
+	Keys []json.RawMessage `json:"keys"`
+}
+
+// usable are those of the keys that may sign. One that is not understood is for
+// others (RFC 7517 5).
+func (s jwks) usable() (keys []jose.JSONWebKey, err error) {
+	if len(s.Keys) > maxKeys {
+		return nil, errors.New("the provider has more than 100 keys")
+	}
+	for _, text := range s.Keys {
+		var key jose.JSONWebKey
+		if json.Unmarshal(text, &key) == nil && signs(key) {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the provider has no key that could sign")
+	}
+	return keys, nil
 }
 
 // signs reports whether key is a public one, for signatures, of a size that

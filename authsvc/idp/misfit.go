@@ -39,7 +39,7 @@ func misfit(code string, err error) error {
 func untrusted(err error) error {
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) {
-		return &Misfit{"name the CA of its certificate with ca_certificate", err}
+		return &Misfit{"name the CA of its certificate with ca_certificate, or ca in jwt_auth", err}
 	}
 	return err
 }

@@ -17,6 +17,7 @@ const failurePause = 5 * time.Second
 type remembered[T any] struct {
 	load    func(context.Context) (T, error)
 	now     func() time.Time
+	rest    time.Duration // how long it is not asked for after a failure while there is an old value; 0 is failurePause
 	flights cache.Flights[struct{}, T]
 
 	mu      sync.Mutex // guards what is below
@@ -50,7 +51,7 @@ func (r *remembered[T]) known(age time.Duration) (value T, err error, enough boo
 	case r.loaded.IsZero():
 		return value, nil, false
 	}
-	return r.value, nil, now.Sub(r.loaded) < age || now.Sub(r.failed) < failurePause
+	return r.value, nil, now.Sub(r.loaded) < age || now.Sub(r.failed) < max(r.rest, failurePause)
 }
 
 func (r *remembered[T]) renew(ctx context.Context) (T, error) {
@@ -70,4 +71,12 @@ func (r *remembered[T]) old() (T, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.value, !r.loaded.IsZero()
+}
+
+// since says when the value was loaded, and why there is no newer one: nil if
+// nobody has failed to get one.
+func (r *remembered[T]) since() (loaded time.Time, failure error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded, r.failure
 }

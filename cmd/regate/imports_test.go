@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"authsvc/authn/htpasswd":      {"authsvc/authn", "authsvc/password"},
 	"authsvc/authn/cert":          {"authsvc/authn"},
 	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
+	"authsvc/authn/workload":      {"authsvc/authn", "authsvc/idp"},
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/idp":                 {"authsvc/authn"},
 	"authsvc/secret":              {"internal/state", "authsvc/authn"},                  // authn for Secret alone

@@ -10,6 +10,7 @@ import (
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/authn/workload"
 	"github.com/regate/regate/authsvc/password"
 	"github.com/regate/regate/authsvc/sqldb"
 	"github.com/regate/regate/authsvc/token"
@@ -32,6 +33,10 @@ type generation struct {
 	known *password.Cache[authn.Identity]
 	users authn.Chain
 	rules acl.Chain
+
+	vouchers *authsvc.Vouchers // for the owners of tokens
+
+	workloads *workload.Users
 
 	databases sqldb.Databases
 	followed  map[string]*acl.Follower // rules that are read again and again, by their keys
@@ -204,6 +209,7 @@ func (g *generation) close() {
 	}
 	hangUp(&g.databases)
 }
+	hangUp(g.workloads)
 
 // hangUp ends the connections of those that have some.
 func hangUp(asked any) {

@@ -67,6 +67,9 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 		}
 	}
 	g.users = m.chain
+	if g.workloads, err = p.openWorkloads(g.file); err != nil {
+		return nil, nil, err
+	}
 	decoy := func(ctx context.Context, secret string) error { return p.passwords.Absent(ctx, m.highest(), secret) }
 	p.openPages(g, m.people)
 	limits, err := p.limitLogins(g.file)
@@ -82,7 +85,8 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 	guests = authsvc.NewGuests(g.users, func(some authn.Chain) authn.Authenticator {
 		return m.personal(authsvc.NewLogin(some, p.rememberLogins(), apart, decoy))
 	})
-	return m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy)), guests, nil
+	users = m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy))
+	return g.workloads.Before(users), g.workloads.Before(guests), nil
 }
 
 // limitLogins makes what counts wrong passwords, in the state.

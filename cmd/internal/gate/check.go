@@ -39,6 +39,7 @@ func Check(file *configs.File) error {
 	checkBrowsers(file, &l)
 	_, err = cert.New(file.Auth.ClientCertificates, nil, acme.ReadClientCAs)
 	l.Under("auth.client_certificates", err)
+	checkWorkloads(file, &l)
 	checkMongo(file, &l)
 	if cfg := file.Auth.ExtAuthz; cfg != nil {
 		_, err := ext.NewRules(*cfg, nil)

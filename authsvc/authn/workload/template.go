@@ -1,0 +1,49 @@
+package workload
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// variable is what is replaced in a template. It is done once, so nothing in a
+// value is ever taken for a variable.
+var variable = regexp.MustCompile(`\$\{([^{}]*)\}`)
+
+// A template is text with claims in it.
+type template struct {
+	text   string
+	claims []string // each once
+}
+
+func parseTemplate(text string) template {
+	t := template{text: text}
+	for _, found := range variable.FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(t.claims, found[1]) {
+			t.claims = append(t.claims, found[1])
+		}
+	}
+	return t
+}
+
+// checkTemplate has known say what is wrong with the claims of a template.
+func checkTemplate(text string, known func(name string) error) error {
+	for _, name := range parseTemplate(text).claims {
+		if err := known(name); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(variable.ReplaceAllString(text, ""), "${") {
+		return fmt.Errorf("has a ${ without its }")
+	}
+	return nil
+}
+
+// expand puts values in the place of claims.
+func (t template) expand(values map[string]string) string {
+	if len(t.claims) == 0 {
+		return t.text
+	}
+	return variable.ReplaceAllStringFunc(t.text, func(v string) string { return values[v[2:len(v)-1]] })
+}
