@@ -45,6 +45,13 @@ type Listen struct {
 	// Default: none.
 	TrustedProxies []Network `yaml:"trusted_proxies"`
 
+	// ProxyProtocol has every connection to HTTPS and HTTP begin with a header
+	// of the PROXY protocol, version 1 or 2, in which a balancer that passes TCP
+	// through says who its client is. It needs TrustedProxies, and nobody else
+	// may connect. X-Forwarded-For is then believed if the client is one of them,
+	// too. Default false.
+	ProxyProtocol bool `yaml:"proxy_protocol"`
+
 	// CORS is for the pages of other sites, such as a browser for registries.
 	CORS CORS `yaml:"cors"`
 
@@ -120,6 +127,9 @@ func (l Listen) Validate() error {
 		if n.Bits() == 0 {
 			bad.Warnf(indexPath("trusted_proxies", i), "%s is everybody: each client can say which address it has", n)
 		}
+	}
+	if l.ProxyProtocol && len(l.TrustedProxies) == 0 {
+		bad.Addf("proxy_protocol", "needs trusted_proxies, the addresses of the balancer: whoever may send its header says who he is")
 	}
 	if l.Grace < 0 {
 		bad.Addf("grace", "%s is negative", l.Grace)

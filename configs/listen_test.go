@@ -41,8 +41,9 @@ var listenTests = []struct {
 			"4: limits.handshakes: 1 is not between 2 and 1048576\n5: limits.streams: 0 is not between 1 and 1000\n" +
 			"6: limits.header_bytes: 100 is not between 4096 and 1048576\n7: limits.header_time: 0s is not between 1s and 1m"},
 	{"a network for all", "limits: {connections: 100}", "1: limits.per_network: 2048 is more than connections: one network can take them all"},
-	{"planned, and off", "proxy_protocol: false", ""},
-	{"planned", "proxy_protocol: true", "1: proxy_protocol: is not there yet"},
+	{"no header of the PROXY protocol", "proxy_protocol: false", ""},
+	{"such headers of a balancer", "{proxy_protocol: true, trusted_proxies: [10.0.0.1]}", ""},
+	{"such headers of nobody", "proxy_protocol: true", "1: proxy_protocol: needs trusted_proxies, the addresses of the balancer: whoever may send its header says who he is"},
 	{"pages of nobody", "cors: {origins: []}", ""},
 	{"pages of a site", "cors: {origins: [\"https://ui.test\"]}", ""},
 	{"pages of everybody", "cors:\n  origins:\n    - https://ui.test\n    - '*'", "4: cors.origins[1]: \"*\" would let the pages of everybody in; name the sites"},

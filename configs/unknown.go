@@ -36,7 +36,6 @@ var hints = []hint{
 	{"certificate", "root_file", ownRoot},
 	{"key", "root_file", ownRoot},
 	{"disable_legacy_key_id", "root_file", "is docker_auth's. Tokens carry their certificate here, which every version of the registry takes: delete it"},
-	{"proxy_protocol", "trusted_proxies", notYet},
 	{"redis", "key_file", notYet},
 	{"refresh", "issuer", notYet},
 	{"level_token_db", "revalidate_after", ownLogins},

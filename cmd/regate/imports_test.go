@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"internal/metrics":            {},
 	"internal/connlimit":          {},
 	"internal/h2guard":            {},
+	"internal/proxyproto":         {},
 	"internal/cache":              {},
 	"internal/network":            {},
 	"internal/problem":            {},
@@ -70,6 +71,7 @@ var everywhere = []string{"internal/metrics", "internal/cache", "internal/networ
 var onlyImporter = map[string][]string{
 	"github.com/prometheus/":               {"internal/metrics"},
 	"github.com/maypok86/otter/":           {"internal/cache"},
+	"github.com/pires/":                    {"internal/proxyproto"},
 	"go.etcd.io/bbolt":                     {"internal/state/local"},
 	"golang.org/x/crypto/bcrypt":           {"authsvc/password"},
 	"github.com/go-ldap/":                  {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},

@@ -1,8 +1,10 @@
 package connlimit
 
 import (
+	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -25,6 +27,7 @@ const (
 	PerNetwork = "per_network" // Limits.PerNetwork
 	Handshakes = "handshakes"  // Limits.Handshakes
 	Flood      = "http2_flood" // frames that lead to nothing
+	Untrusted  = "untrusted"   // comes from elsewhere than Only lets in
 )
 
 // A Limiter counts the connections of a listener. Its methods may be called by
@@ -80,6 +83,18 @@ func (l *Limiter) Enter(addr netip.Addr) (leave func(), reason string) {
 		return nil, reason
 	}
 	return func() { l.leave(all) }, ""
+}
+
+// Hold counts in a connection that is with somebody else, who is to find out
+// from where it comes, until leave is called, or closes it. It is then that
+// Listener decides about it.
+func (l *Limiter) Hold(c net.Conn) (leave func(), ok bool) {
+	leave, reason := l.Enter(peer(c))
+	if reason != "" {
+		reset(c)
+		return nil, false
+	}
+	return leave, true
 }
 
 // enter counts a connection from addr in, or says why it is refused. A zero
@@ -140,10 +155,8 @@ func (l *Limiter) leave(all crowds) {
 // networks are the first n of all: those of addr, the smallest first.
 func (l *Limiter) networks(addr netip.Addr) (all [2]netip.Prefix, n int) {
 	addr = addr.Unmap().WithZone("")
-	for _, exempt := range l.limits.Exempt {
-		if exempt.Contains(addr) {
-			return all, 0
-		}
+	if within(addr, l.limits.Exempt) {
+		return all, 0
 	}
 	switch all = [2]netip.Prefix{network.Small(addr), network.Large(addr)}; {
 	case !addr.IsValid():
@@ -152,6 +165,10 @@ func (l *Limiter) networks(addr netip.Addr) (all [2]netip.Prefix, n int) {
 		return all, 1
 	}
 	return all, 2
+}
+
+func within(addr netip.Addr, nets []netip.Prefix) bool {
+	return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // crowds are those that a connection belongs to, from the first on.

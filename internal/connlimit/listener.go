@@ -16,6 +16,34 @@ type listener struct {
 	limiter *Limiter
 }
 
+// Only returns inner without the connections of others than these networks.
+// They are refused before anything is counted or read.
+func (l *Limiter) Only(inner net.Listener, from []netip.Prefix) net.Listener {
+	return &only{inner, l, from}
+}
+
+type only struct {
+	net.Listener
+	limiter *Limiter
+	from    []netip.Prefix
+}
+
+// Accept returns the next connection from one of the networks.
+func (l *only) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := peer(c)
+		if within(addr.Unmap().WithZone(""), l.from) {
+			return c, nil
+		}
+		l.limiter.refused.add(Untrusted, addr)
+		reset(c)
+	}
+}
+
 // Accept returns the next connection within the limits.
 func (l *listener) Accept() (net.Conn, error) {
 	for {

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/netip"
 	"syscall"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/h2guard"
+	"github.com/regate/regate/internal/proxyproto"
 )
 
 // Limits of the servers that nobody needs to change. There is no time-out on a
@@ -78,7 +78,7 @@ func (p *process) openDoor(name, addr string, s *http.Server, limiter *connlimit
 	if err != nil {
 		return door{}, err
 	}
-	bounded := limiter.Listener(l)
+	bounded := limiter.Listener(p.fromBalancers(name, l, limiter))
 	if name == "https" {
 		p.httpsPort = l.Addr().(*net.TCPAddr).Port
 		bounded = p.secure(bounded, s, limiter)
@@ -86,6 +86,21 @@ func (p *process) openDoor(name, addr string, s *http.Server, limiter *connlimit
 	d := newDoor(name, l, bounded, s)
 	d.limiter = limiter
 	return d, nil
+}
+
+// fromBalancers lets nobody else in where what a peer says is believed: where
+// it ends TLS, and where it sends the PROXY protocol, which is read before
+// clients are counted. No balancer stands before admin.
+func (p *process) fromBalancers(name string, l net.Listener, limiter *connlimit.Limiter) net.Listener {
+	cfg := p.first.Listen
+	headers := cfg.ProxyProtocol && name != "admin"
+	if headers || name == "https" && p.certs.TLSConfig() == nil {
+		l = limiter.Only(l, cfg.Proxies())
+	}
+	if headers {
+		l = proxyproto.Listen(l, proxyproto.Deps{Enter: limiter.Hold, Refused: limiter.Refuse})
+	}
+	return l
 }
 
 func hint(err error) string {
@@ -127,46 +142,16 @@ func (p *process) server(name string, h http.Handler, limits configs.Limits) *ht
 	}
 }
 
-// secure puts TLS around the listener, or, where a balancer ends it, closes it
-// to everybody else.
+// secure puts TLS around the listener, unless a balancer ends it.
 func (p *process) secure(l net.Listener, s *http.Server, limiter *connlimit.Limiter) net.Listener {
 	cfg := p.certs.TLSConfig()
 	if cfg == nil {
-		return trusting{l, p.first.Listen.Proxies()}
+		return l
 	}
 	cfg = limiter.TLSConfig(cfg)
 	s.TLSConfig, s.ConnContext = cfg, edge.GatherContext
 	h2guard.Configure(s, func(c net.Conn) { limiter.Refuse(connlimit.Flood, c) })
 	return tls.NewListener(edge.GatherListener(l), cfg)
-}
-
-// trusting accepts connections from its networks only.
-type trusting struct {
-	net.Listener
-	from []netip.Prefix
-}
-
-func (t trusting) Accept() (net.Conn, error) {
-	for {
-		c, err := t.Listener.Accept()
-		if err != nil || t.trusts(c.RemoteAddr()) {
-			return c, err
-		}
-		_ = c.Close()
-	}
-}
-
-func (t trusting) trusts(a net.Addr) bool {
-	peer, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return false
-	}
-	for _, n := range t.from {
-		if n.Contains(peer.Addr().Unmap()) {
-			return true
-		}
-	}
-	return false
 }
 
 func closeAll(doors []door) {
