@@ -208,8 +208,8 @@ func (g *generation) close() {
 		hangUp(rules)
 	}
 	hangUp(&g.databases)
-}
 	hangUp(g.workloads)
+}
 
 // hangUp ends the connections of those that have some.
 func hangUp(asked any) {
