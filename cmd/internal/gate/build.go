@@ -34,7 +34,6 @@ type generation struct {
 	users authn.Chain
 	rules acl.Chain
 
-	vouchers *authsvc.Vouchers // for the owners of tokens
 
 	workloads *workload.Users
 
