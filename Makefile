@@ -34,7 +34,7 @@ test-race: ## the same with the race detector, which needs a C compiler
 lint: ## gofmt, go vet, staticcheck, in both modules
 	@e2e/install.sh staticcheck
 	@test -z "$$(gofmt -l .)" || { echo 'run gofmt -w on:'; gofmt -l .; exit 1; }
-	go vet -tags registries,clients ./... && .tools/bin/staticcheck -tags registries,clients ./...
+	go vet -tags registries,redis,clients ./... && .tools/bin/staticcheck -tags registries,redis,clients ./...
 	cd e2e && go vet -tags bench,soak ./... && ../.tools/bin/staticcheck -tags bench,soak ./...
 
 install: ## install what the end-to-end tests run against
@@ -42,6 +42,7 @@ install: ## install what the end-to-end tests run against
 
 e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
+	go test -count=1 -tags redis ./internal/state/redis
 	go test -count=1 -tags clients -run TestADayOfRounds ./cmd/regate
 	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
 

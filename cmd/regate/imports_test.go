@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"internal/oci":                {},
 	"internal/state":              {},
 	"internal/state/local":        {"internal/state"},
+	"internal/state/redis":        {"internal/state"},
 	"internal/state/statetest":    {"internal/state"},
 	"internal/keyring":            {"internal/state"},
 	"internal/edge":               {"internal/oci"},
@@ -46,11 +47,12 @@ var mayImport = map[string][]string{
 	"authsvc/authn/ldap/ldaptest": {}, // for tests
 	"authsvc/authn/htpasswd":      {"authsvc/authn", "authsvc/password"},
 	"authsvc/authn/cert":          {"authsvc/authn"},
-	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/authn/workload":      {"authsvc/authn", "authsvc/idp"},
+	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
 	"authsvc/idp":                 {"authsvc/authn"},
-	"authsvc/secret":              {"internal/state", "authsvc/authn"},                  // authn for Secret alone
+	"authsvc/narrow":              {"authsvc/authn", "internal/oci"},
+	"authsvc/secret":              {"internal/state", "authsvc/authn", "authsvc/narrow"},
 	"authsvc/sqldb":               {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
 	"authsvc/browser":             {"authsvc/authn", "authsvc/idp", "authsvc/secret", "internal/edge", "internal/oci", "internal/state"},
 	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
@@ -73,6 +75,7 @@ var onlyImporter = map[string][]string{
 	"github.com/maypok86/otter/":           {"internal/cache"},
 	"github.com/pires/":                    {"internal/proxyproto"},
 	"go.etcd.io/bbolt":                     {"internal/state/local"},
+	"github.com/redis/go-redis/":           {"internal/state/redis"},
 	"golang.org/x/crypto/bcrypt":           {"authsvc/password"},
 	"github.com/go-ldap/":                  {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},
 	"github.com/go-asn1-ber/":              {"authsvc/authn/ldap", "authsvc/authn/ldap/ldaptest"},

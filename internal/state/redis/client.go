@@ -1,0 +1,110 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	dialTime  = 2 * time.Second
+	replyTime = time.Second
+	idleTime  = 5 * time.Minute // less than what firewalls forget
+	mostConns = 64
+)
+
+// newClient returns a client of one server, of what Sentinels name, or of a
+// Cluster. It connects later, and again and again.
+func newClient(cfg Config) (redis.UniversalClient, error) {
+	trust, err := cfg.TLS.load()
+	if err != nil {
+		return nil, err
+	}
+	sentinelPassword, err := readPassword(cfg.SentinelPasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("sentinel_password_file: %w", err)
+	}
+	if _, err := readPassword(cfg.PasswordFile); err != nil {
+		return nil, fmt.Errorf("password_file: %w", err)
+	}
+	return redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs:            cfg.Addrs,
+		MasterName:       cfg.MasterName,
+		IsClusterMode:    cfg.isCluster(),
+		DB:               cfg.DB,
+		SentinelUsername: cfg.SentinelUsername,
+		SentinelPassword: sentinelPassword,
+		TLSConfig:        trust,
+		// A password that is changed works for the next connection.
+		CredentialsProviderContext: func(context.Context) (string, string, error) {
+			password, err := readPassword(cfg.PasswordFile)
+			return cfg.Username, password, err
+		},
+
+		DialTimeout:           dialTime,
+		ReadTimeout:           replyTime,
+		WriteTimeout:          replyTime,
+		ContextTimeoutEnabled: true,
+		PoolSize:              min(10*runtime.GOMAXPROCS(0), mostConns),
+		ConnMaxIdleTime:       idleTime,
+		// Nothing is sent twice: a write whose reply was lost would conflict
+		// with itself. Whoever wants to asks again.
+		MaxRetries:    -1,
+		DialerRetries: 1,
+
+		// No command that a user with few rights could not give.
+		Protocol:                 2,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}), nil
+}
+
+// readPassword returns what a file holds, without the white space that editors
+// leave at its end; no file is no password.
+func readPassword(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if text = bytes.TrimSpace(text); len(text) == 0 {
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return string(text), nil
+}
+
+// load reads the files of t; nil is no TLS.
+func (t *TLS) load() (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	cfg := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		text, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("tls.ca: %s holds no certificate", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
