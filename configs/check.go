@@ -78,7 +78,7 @@ func (f *File) checkRoutes(bad *problem.List) {
 	used := make(map[string]bool)
 	for i, r := range f.Routes {
 		used[r.Registry] = true
-		if r.Host != "" && !f.hasHost(r.Host) {
+		if isName(r.Host) && !f.hasHost(r.Host) {
 			bad.Addf(indexPath("routes", i)+".host", "%s is neither one of tls.hosts nor listen.public_url's, so no request for it is let in", r.Host)
 		}
 	}

@@ -167,6 +167,19 @@ auth:
 	}
 }
 
+func TestExpirationIsInSeconds(t *testing.T) {
+	for text, want := range map[string]string{
+		"15m": "15m is written in seconds: 900", "1h30m": "1h30m is written in seconds: 5400", "900": "", "1.5": "expected a whole number, got \"1.5\"", "900ms": "expected a whole number, got \"900ms\"",
+	} {
+		path := filepath.Join(t.TempDir(), "regate.yaml")
+		write(t, path, strings.Replace(minimal, "auth: {", "auth: {token: {expiration: "+text+"}, ", 1)+"registries: {a: {upstreams: [\"http://10.0.0.11:5000\"]}}\n")
+		_, err := load(path, noEnv)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasSuffix(err.Error(), ":3: auth.token.expiration: "+want)) {
+			t.Errorf("expiration: %s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestZeroIsNoDefault(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "regate.yaml")
 	text := strings.Replace(minimal, "auth: {", `auth: {google_auth: {client_id: c, client_secret: s, domain: x.test, max_age: 0s, revalidate_after: 0h, http_timeout: 0s}, `, 1)

@@ -94,9 +94,13 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 			d.unknown(e, known, path)
 			continue
 		}
-		field, below := v.FieldByIndex(index), problem.Key(path, e.key)
+		field, below, tag := v.FieldByIndex(index), problem.Key(path, e.key), v.Type().FieldByIndex(index).Tag
+		if seconds, is := inSeconds(e.val); is && tag.Get("unit") == "seconds" {
+			d.bad.addf(e.val.line, below, "%s is written in seconds: %d", e.val.text, seconds)
+			continue
+		}
 		d.value(e.val, field, below)
-		if v.Type().FieldByIndex(index).Tag.Get("zero") == "no" && isZero(e.val, field) {
+		if tag.Get("zero") == "no" && isZero(e.val, field) {
 			d.bad.addf(e.val.line, below, "%s is no time to wait; leave the key out for the default", e.val.text)
 		}
 	}

@@ -1,12 +1,16 @@
 package configs
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/proxy"
 )
 
 // checkMirrors keeps mirrors apart: a host, a namespace and a prefix lead to
-// one of them.
+// one of them. What a registry has said of itself is not said again.
 func (f *File) checkMirrors(bad *problem.List) {
 	hosts, names, prefixes := make(map[string]string), make(map[string]string), make(map[string]string)
 	taken := func(by map[string]string, value, registry, path string) bool {
@@ -27,17 +31,58 @@ func (f *File) checkMirrors(bad *problem.List) {
 		taken(prefixes, n.Prefix, registry, path+".mirror.prefix")
 		for i, host := range n.Hosts {
 			at := indexPath(path+".mirror.hosts", i)
+			if hosts[host] == "registry "+registry {
+				bad.Addf(at, "%s stands here twice", host)
+				continue
+			}
 			taken(hosts, host, registry, at)
-			if !f.hasHost(host) {
+			if isName(host) && !f.hasHost(host) {
 				bad.Addf(at, "%s is neither one of tls.hosts nor listen.public_url's, so no request for it is let in", host)
 			}
 		}
 	}
+	f.checkOnlyHost(bad, hosts)
 	for i, r := range f.Routes {
+		f.checkNamespace(bad, i, names)
 		if names[r.Namespace] == "" && prefixes[r.Namespace] != "" {
 			bad.Addf(indexPath("routes", i)+".ns", "%s is the mirror.prefix of %s, which stands for something else", r.Namespace, prefixes[r.Namespace])
 		}
 	}
+}
+
+// checkNamespace finds the ns of a route that is probably another. It may stand
+// for itself: a registry of ours can be asked in the place of any other.
+func (f *File) checkNamespace(bad *problem.List, i int, mirrors map[string]string) {
+	name, path := strings.ToLower(f.Routes[i].Namespace), indexPath("routes", i)+".ns"
+	if name == "" || mirrors[name] != "" {
+		return
+	}
+	known := append(slices.Sorted(maps.Keys(mirrors)), "docker.io")
+	switch near := problem.Nearest(name, known); {
+	case near != "" && near != name:
+		bad.Warnf(path, "%s is no mirror's; did you mean %s?", name, near)
+	case !strings.ContainsAny(name, ".:") && name != "localhost":
+		bad.Warnf(path, "%s is not the name of a registry, such as docker.io, so no client asks in its place", name)
+	}
+}
+
+// checkOnlyHost: somebody must be able to reach our own registries.
+func (f *File) checkOnlyHost(bad *problem.List, mirrors map[string]string) {
+	for _, name := range append([]string{f.publicHost()}, f.TLS.Hosts...) {
+		if name != "" && mirrors[strings.ToLower(name)] == "" {
+			return
+		}
+	}
+	for _, registry := range f.registries() {
+		if !f.Registries[registry].Mirror() && len(mirrors) > 0 {
+			bad.Addf(problem.Key("registries", registry), "nobody can reach it, because all names of the gate are mirror.hosts; add a name to tls.hosts")
+		}
+	}
+}
+
+// isName reports whether a host has none of what proxy and upstream refuse.
+func isName(host string) bool {
+	return host != "" && !strings.ContainsAny(host, "/[] ") && strings.Count(host, ":") != 1
 }
 
 // forClients says which tokens of clients have a service; "" is none.

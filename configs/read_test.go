@@ -108,18 +108,6 @@ var readTests = []struct {
 		sample{Name: "$HOME ${account} ${labels:x} $2y$05$ab ${env-x}", Key: "$2y${account}"}},
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"addr", "addrs", "ca_certificate", "bind_dn", "bind_password_file", "base"}
-	for word, want := range map[string]string{
-		"ca_cert": "ca_certificate", "CACert": "ca_certificate", "ca": "", "bind_password": "bind_password_file",
-		"bind": "", "bind-dn": "bind_dn", "adr": "addr", "": "", "certificate": "ca_certificate", "zebra": "",
-	} {
-		if got := Nearest(word, known); got != want {
-			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestRead(t *testing.T) {
 	for _, tt := range readTests {
 		t.Run(tt.name, func(t *testing.T) {

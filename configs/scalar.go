@@ -66,6 +66,13 @@ func isZero(n *node, v reflect.Value) bool {
 	return err == nil && long == 0 && v.IsZero()
 }
 
+// inSeconds reads a duration of whole seconds, for a field which has the tag
+// unit:"seconds", since docker_auth has a number there.
+func inSeconds(n *node) (seconds int64, ok bool) {
+	long, err := time.ParseDuration(n.text)
+	return int64(long / time.Second), err == nil && n.kind == scalar && n.text != "0" && long%time.Second == 0
+}
+
 // inDays says how to write a duration that has days, which Go's have not; "" if
 // n is none.
 func inDays(n *node) string {

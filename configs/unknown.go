@@ -33,6 +33,9 @@ var hints = []hint{
 	{"acl", "registries", "unknown key; it belongs into auth"},
 	{"methods", "repository", "unknown key; use actions: [pull, push, delete]"},
 	{"namespace", "repository", "unknown key; use ns: docker.io"},
+	{"hosts", "token_hosts", "unknown key; those of a mirror are mirror: {hosts: […]}"},
+	{"anonymous", "token_hosts", "unknown key; a mirror's is mirror: {anonymous: …}"},
+	{"prefix", "token_hosts", "unknown key; a mirror's is mirror: {prefix: …}"},
 	{"certificate", "root_file", ownRoot},
 	{"key", "root_file", ownRoot},
 	{"disable_legacy_key_id", "root_file", "is docker_auth's. Tokens carry their certificate here, which every version of the registry takes: delete it"},
@@ -60,7 +63,7 @@ func (d *decoder) unknown(e entry, known *fields, above string) {
 			return
 		}
 	}
-	if near := Nearest(e.key, known.names); near != "" {
+	if near := problem.Nearest(e.key, known.names); near != "" {
 		d.bad.addf(e.line, path, "unknown key; did you mean %s?", near)
 		d.bad.meant = append(d.bad.meant, problem.Key(above, near))
 		return
@@ -78,70 +81,4 @@ func off(n *node) bool {
 		return !slices.ContainsFunc(n.entries, func(e entry) bool { return !off(e.val) })
 	}
 	return n.text == "" || n.text == "off" || n.text == "false"
-}
-
-// Nearest returns the known key that differs least from the word. If all differ
-// in more than a third of it, it is the one that the word is the beginning of,
-// and "" if there is none, or more than one.
-func Nearest(word string, known []string) string {
-	const longest = 64
-	if len(word) > longest {
-		return ""
-	}
-	best, least := "", max(1, len(word)/3)+1
-	for _, k := range known {
-		if d := distance(spelling(word), spelling(k)); d < least {
-			best, least = k, d
-		}
-	}
-	if best == "" {
-		return begunBy(word, known)
-	}
-	return best
-}
-
-// begunBy returns ca_certificate for ca_cert.
-func begunBy(word string, known []string) (only string) {
-	const shortest = 4
-	for _, k := range known {
-		switch {
-		case len(word) < shortest || !strings.HasPrefix(spelling(k), spelling(word)):
-		case only != "":
-			return ""
-		default:
-			only = k
-		}
-	}
-	return only
-}
-
-// spelling makes TrustedProxies, trusted-proxies and trusted_proxies one.
-func spelling(key string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(key), "_", ""), "-", "")
-}
-
-// distance is the number of letters to insert, remove, change or swap with the
-// next one to make b of a (optimal string alignment).
-func distance(a, b string) int {
-	var before []int
-	last := make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row := make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last[j]
-			if a[i] != b[j] {
-				change++
-			}
-			row[j+1] = min(change, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }

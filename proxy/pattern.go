@@ -14,6 +14,9 @@ func compile(text string) (pattern, error) {
 	if text == "" {
 		return pattern{deep}, nil
 	}
+	if strings.HasPrefix(text, "/^") || len(text) > 1 && strings.HasPrefix(text, "/") && strings.HasSuffix(text, "/") {
+		return nil, errPattern("it is a regular expression, which only auth.acl has")
+	}
 	p := pattern(strings.Split(text, "/"))
 	for _, part := range p {
 		switch {

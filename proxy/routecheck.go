@@ -60,6 +60,8 @@ func validate(routes []RouteConfig, registries map[string]known) error {
 	for i, r := range routes {
 		if err := r.validate(registries); err != nil {
 			l.Under(at(i), err)
+		} else if n := registries[r.Registry].namespace; n.Name != "" && r.Namespace == "" {
+			l.Addf(at(i)+".registry", "%s is the mirror of %s, and needs no route: its repositories are %s/…; a route for some of them has ns: %s", r.Registry, n.Name, n.Prefix, n.Name)
 		} else {
 			good = append(good, i)
 		}
@@ -238,7 +240,11 @@ func (p plan) validateNames(good []int) error {
 		if i, inside := p.twin(j, seen[registry]); i >= 0 {
 			one, _ := p.renames[i].origin(inside)
 			two, _ := p.renames[j].origin(inside)
-			l.Addf(at(j), "would give %s of registry %q a second name, %s, beside %s of %s; a repository can have one name only, or the rights to one would be those to the other", inside, registry, two, one, p.called(i))
+			under := "the name " + two.String()
+			if two.String() == inside.String() {
+				under = "that name"
+			}
+			l.Addf(at(j), "would have %s of registry %q under %s, and %s has it as %s; a repository has one name only, or the rights to one would be those to the other", inside, registry, under, p.called(i), one)
 		}
 		if len(l) == maxTwins {
 			break

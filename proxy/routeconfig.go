@@ -2,10 +2,13 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/regate/regate/internal/oci"
 	"github.com/regate/regate/internal/problem"
+	"github.com/regate/regate/proxy/upstream"
 )
 
 // A RouteConfig is an entry of routes. The first one that matches a request
@@ -60,7 +63,9 @@ func (c RouteConfig) validate(registries map[string]known) error {
 	if strings.ContainsAny(name, "/:*[] ") && strings.Count(name, ":") < 2 || c.Host != "" && name == "" {
 		l.Addf("host", "%q is not the name of a host alone, without scheme and port", c.Host)
 	}
-	if c.Namespace != "" && !c.namesMirror(registries) && !oneComponent(strings.ToLower(c.Namespace)) {
+	if upstream.IsHub(c.Namespace) {
+		l.Addf("ns", "%s is Docker Hub, which clients call docker.io; use ns: docker.io", c.Namespace)
+	} else if c.Namespace != "" && !c.namesMirror(registries) && !oneComponent(strings.ToLower(c.Namespace)) {
 		l.Addf("ns", "%q is not the name of a registry, such as docker.io; one with a port needs a registry with kind: mirror, and mirror.prefix", c.Namespace)
 	}
 	if _, err := compile(c.Repository); err != nil {
@@ -71,13 +76,22 @@ func (c RouteConfig) validate(registries map[string]known) error {
 			l.Addf(fmt.Sprintf("actions[%d]", i), "%q is none of pull, push, delete", text)
 		}
 	}
-	if c.Registry == "" {
-		l.Addf("registry", "is missing")
-	} else if _, ok := registries[c.Registry]; !ok {
-		l.Addf("registry", "there is no registry %q", c.Registry)
-	}
+	c.validateRegistry(registries, &l)
 	l.Under("", c.validateNames())
 	return l.Err()
+}
+
+// validateRegistry makes sure that the route leads somewhere.
+func (c RouteConfig) validateRegistry(registries map[string]known, l *problem.List) {
+	_, ok := registries[c.Registry]
+	switch near := problem.Nearest(c.Registry, slices.Sorted(maps.Keys(registries))); {
+	case c.Registry == "":
+		l.Addf("registry", "is missing")
+	case !ok && near != "":
+		l.Addf("registry", "there is no registry %q; did you mean %s?", c.Registry, near)
+	case !ok:
+		l.Addf("registry", "there is no registry %q", c.Registry)
+	}
 }
 
 // validateNames makes sure that the route gives valid names to whatever it

@@ -40,7 +40,7 @@ type Config struct {
 
 	// Expiration is the life of a token in seconds, 60 to 86400; default 900. A
 	// change of the rules acts when the last tokens have ended, a revocation at once.
-	Expiration int `yaml:"expiration"`
+	Expiration int `yaml:"expiration" unit:"seconds"`
 
 	// Grace is how long after its token has expired a client may go on with the
 	// uploads that it has begun with it, 0s to 24h: some clients do not ask for

@@ -93,7 +93,7 @@ func TestCommands(t *testing.T) {
 		{"check finds all", []string{"check", "-c", broken}, 1, "", "auth.usres"},
 		{"and the other", []string{"check", "-c", broken}, 1, "", "auth.colour"},
 		{"check warns", []string{"check", "-c", good}, 0, "ok", "warning: auth.acl[2] can never match: auth.acl[0] comes first"},
-		{"check reads what the file names", []string{"check", "-c", unreadable}, 1, "", "registries.open: auth: open /nowhere/password"},
+		{"check reads what the file names", []string{"check", "-c", unreadable}, 1, "", "registries.open.auth.password_file: open /nowhere/password"},
 		{"check looks for the program", []string{"check", "-c", absent}, 1, "", "auth.ext_auth.command: "},
 		{"and for the other", []string{"check", "-c", absent}, 1, "", "auth.ext_authz.command: "},
 		{"no file", []string{"check", "-c", "/nowhere/regate.yaml"}, 1, "", "/nowhere/regate.yaml"},

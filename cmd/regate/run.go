@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/problem"
 )
 
 // Exit codes. Scripts tell a mistake in their own call from a gate that says no.
@@ -92,7 +93,7 @@ func meant(c *cobra.Command, word string) string {
 	for _, sub := range c.Commands() {
 		names = append(names, sub.Name())
 	}
-	if near := configs.Nearest(word, names); near != "" {
+	if near := problem.Nearest(word, names); near != "" {
 		return c.CommandPath() + " " + near
 	}
 	if c.HasParent() {

@@ -8,7 +8,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/problem"
 )
 
@@ -195,7 +194,7 @@ func (s *section) rest() {
 	for i, e := range s.unknown() {
 		what := "docker_auth knows no such key, and ignores it"
 		if i < mostGuesses {
-			if near := configs.Nearest(e.key, known); near != "" {
+			if near := problem.Nearest(e.key, known); near != "" {
 				what += "; was " + near + " meant?"
 			}
 		}

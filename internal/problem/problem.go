@@ -60,6 +60,13 @@ func (l *List) Under(path string, err error) {
 	}
 }
 
+// At is err as the problem of what is at path; nil if there is none.
+func At(path string, err error) error {
+	var l List
+	l.Under(path, err)
+	return l.Err()
+}
+
 // Err is the list as an error; nil if it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {

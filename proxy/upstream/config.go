@@ -146,7 +146,7 @@ func (c Config) Validate() error {
 	var l problem.List
 	c.validateMirror(&l)
 	c.validatePublic(&l)
-	if !c.Mirror() || len(c.Upstreams) > 0 {
+	if c.Kind == "" || len(c.Upstreams) > 0 {
 		c.validateUpstreams(&l)
 	}
 	l.Under("auth", c.Auth.Validate())

@@ -69,6 +69,8 @@ var mirrorTests = []struct {
 	{"mirror elsewhere", Config{Kind: KindMirror, NS: "localhost", Upstreams: []string{"http://10.0.0.9:5000"}}, nil},
 	{"mirror with TLS", Config{Kind: KindMirror, NS: "ghcr.io", TLS: TLS{CA: "ca.pem"}}, nil},
 	{"other kind", Config{Kind: "proxy", Upstreams: address}, []string{`kind: "proxy" is not mirror`}},
+	{"misspelt kind", Config{Kind: "mirrors", NS: "docker.io"}, []string{`kind: "mirrors" is not known; did you mean mirror?`}},
+	{"another name of Docker Hub", Config{Kind: KindMirror, NS: "registry-1.docker.io"}, []string{"ns: registry-1.docker.io is Docker Hub, which clients call docker.io; use ns: docker.io"}},
 	{"no ns", Config{Kind: KindMirror}, []string{"ns: must be"}},
 	{"URL as ns", Config{Kind: KindMirror, NS: "https://ghcr.io"}, []string{"ns: must be"}},
 	{"path in ns", Config{Kind: KindMirror, NS: "ghcr.io/x"}, []string{"ns: must be"}},
@@ -153,7 +155,7 @@ func TestPasswordFile(t *testing.T) {
 		}
 	}
 	_, err := New(Config{Upstreams: address, Auth: Trust{Mode: ModeBasic, Username: "u", PasswordFile: file + "x"}}, Options{})
-	if err == nil || !strings.Contains(fmt.Sprint(err), "password") {
+	if err == nil || !strings.HasPrefix(fmt.Sprint(err), "auth.password_file: open ") {
 		t.Errorf("New() without the file: %v", err)
 	}
 }

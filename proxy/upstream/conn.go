@@ -18,6 +18,7 @@ type dialer struct {
 	names   *names // of a host that is no address
 	timeout time.Duration
 	tls     *tls.Config
+	trust   string // the key of the CAs that are trusted
 }
 
 func newDialer(u *url.URL, cfg Config) (*dialer, error) {
@@ -58,7 +59,7 @@ func (d *dialer) secure(ctx context.Context, _, addr string) (net.Conn, error) {
 	c := tls.Client(raw, d.tls)
 	if err := c.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
+		return nil, fmt.Errorf("%w: %w", ErrConnect, trusts(err, d.trust))
 	}
 	return conn{c}, nil
 }

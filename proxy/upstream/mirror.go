@@ -19,6 +19,16 @@ const (
 	hubToken = "auth.docker.io"
 )
 
+// IsHub reports whether text is one of the names that Docker Hub has besides the
+// one that clients know it by, which is docker.io.
+func IsHub(text string) bool {
+	switch strings.ToLower(text) {
+	case "index.docker.io", hubHost, "hub.docker.com", "docker.com", "www.docker.io":
+		return true
+	}
+	return false
+}
+
 // Mirror reports whether the registry is somebody else's.
 func (c Config) Mirror() bool { return c.Kind == KindMirror }
 
@@ -48,10 +58,16 @@ func (c Config) validateMirror(l *problem.List) {
 		return
 	case KindMirror:
 	default:
-		l.Addf("kind", "%q is not mirror, the only kind that has a name", c.Kind)
+		if problem.Nearest(c.Kind, []string{KindMirror}) != "" {
+			l.Addf("kind", "%q is not known; did you mean mirror?", c.Kind)
+		} else {
+			l.Addf("kind", "%q is not mirror, the only kind that has a name", c.Kind)
+		}
 		return
 	}
-	if !isHost(c.NS) {
+	if IsHub(c.NS) {
+		l.Addf("ns", "%s is Docker Hub, which clients call docker.io; use ns: docker.io", c.NS)
+	} else if !isHost(c.NS) {
 		l.Addf("ns", "must be the registry that it stands for, as clients write it: docker.io, ghcr.io, HOST:PORT, in lower case")
 	}
 	if c.Auth != (Trust{}) {

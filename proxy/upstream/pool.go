@@ -3,7 +3,6 @@ package upstream
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -13,12 +12,14 @@ import (
 
 	"github.com/regate/regate/internal/connlimit"
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/proxy/upstream/storage"
 )
 
 // A Pool is the servers of one registry, which are replicas of one store. Its
 // methods may be called by several goroutines at once.
 type Pool struct {
+	key       string // of its configuration
 	log       *zap.Logger
 	endpoints []*Endpoint
 	balance   string
@@ -37,6 +38,8 @@ type Pool struct {
 
 // Options are what a Pool needs besides its configuration.
 type Options struct {
+	// Name is the registry's key in the configuration, for messages.
+	Name string
 	// Minter signs tokens for registries. It may be nil if none wants one.
 	Minter Minter
 	// Issuer and Service are those of the tokens that clients hold, which a
@@ -83,6 +86,7 @@ func New(c Config, o Options) (*Pool, error) {
 		o.Log = zap.NewNop()
 	}
 	p := &Pool{
+		key:      problem.Key("registries", o.Name),
 		log:      o.Log,
 		balance:  c.Balance,
 		checked:  c.Checked(),
@@ -96,7 +100,7 @@ func New(c Config, o Options) (*Pool, error) {
 	}
 	credential, err := newCredential(c.Auth, o)
 	if err != nil {
-		return nil, fmt.Errorf("auth: %w", err)
+		return nil, err
 	}
 	for _, text := range c.Upstreams {
 		u, _ := parseAddress(text) // valid, see above
@@ -104,7 +108,7 @@ func New(c Config, o Options) (*Pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Credential, e.log = credential, o.Log
+		e.Credential, e.log, e.dial.trust = credential, o.Log, p.key+".tls.ca"
 		p.endpoints = append(p.endpoints, e)
 	}
 	if err := p.openRemotes(c, o); err != nil {
@@ -123,7 +127,7 @@ func newCredential(t Trust, o Options) (Credential, error) {
 	case t.Mode == ModeBasic:
 		password, err := t.password()
 		if err != nil {
-			return nil, err
+			return nil, problem.At("auth", err)
 		}
 		pair := base64.StdEncoding.EncodeToString([]byte(t.Username + ":" + password.Reveal()))
 		return basic{"Basic " + pair}, nil

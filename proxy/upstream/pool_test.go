@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -130,6 +131,19 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		if _, err := New(Config{Upstreams: []string{"https://a"}, TLS: c}, Options{}); err == nil {
 			t.Errorf("New() took %+v", c)
 		}
+	}
+}
+
+// TestUnknownCA: whoever reads that a certificate is not trusted has to know
+// where to say that it is.
+func TestUnknownCA(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	_, err := get(t, newPool(t, Config{Upstreams: []string{srv.URL}}, Options{Name: "main"}))
+	if want := "certificate signed by unknown authority; registries.main.tls.ca is for the CA that has signed it"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

@@ -3,10 +3,10 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 
+	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/proxy/upstream/storage"
 )
 
@@ -18,7 +18,7 @@ func (p *Pool) openStorage(c Config, o Options) (err error) {
 	}
 	p.storage, err = storage.New(c.Redirects, storage.Options{Always: c.Mirror(), Connect: c.ConnectTimeout, Header: c.HeaderTimeout, Gate: o.Gate})
 	if err != nil {
-		return fmt.Errorf("redirects: %w", err)
+		return problem.At("redirects", err)
 	}
 	return nil
 }
@@ -39,6 +39,7 @@ var ErrRedirect = storage.ErrRefused
 // Follow follows a redirect to the storage. See storage.Get.
 func (p *Pool) Follow(ctx context.Context, a storage.Ask) (*http.Response, error) {
 	res, err := p.storage.Get(ctx, a)
+	err = trusts(err, p.key+".redirects.tls.ca")
 	outcome := Arrived
 	switch {
 	case errors.Is(err, ErrRedirect):

@@ -62,9 +62,18 @@ func (p *Pool) openRemotes(c Config, o Options) error {
 	p.others.Protocols.SetHTTP1(true)
 	for _, e := range p.endpoints {
 		e.asks = remote.Config{Name: c.NS, Origin: e.URL, Username: c.Username, Password: password, TokenHosts: c.TokenHosts}
-		e.remote = remote.New(e.asks, remote.Deps{Own: e.RoundTrip, Others: p.others, Refused: o.Observe.Refused, Now: o.Now, Log: o.Log})
+		e.remote = remote.New(e.asks, remote.Deps{Own: e.RoundTrip, Others: others{p}, Refused: o.Observe.Refused, Now: o.Now, Log: o.Log})
 	}
 	return nil
+}
+
+// others sends requests to token servers.
+type others struct{ *Pool }
+
+// RoundTrip implements http.RoundTripper.
+func (o others) RoundTrip(out *http.Request) (*http.Response, error) {
+	res, err := o.Pool.others.RoundTrip(out)
+	return res, trusts(err, o.key+".tls.ca")
 }
 
 // inheritRemote takes over the tokens of a server that was there before, and how

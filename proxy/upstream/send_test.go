@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/proxy/upstream/storage"
 )
 
 // A stranger is a registry of somebody else, and its token server, with TLS of
@@ -154,12 +155,13 @@ func TestReloadKeepsWhatStrangersSaid(t *testing.T) {
 }
 
 func TestMirrorNeedsItsFiles(t *testing.T) {
-	for _, c := range []Config{
-		{Kind: KindMirror, NS: "a", Username: "u", PasswordFile: "/nonexistent/password"},
-		{Kind: KindMirror, NS: "a", TLS: TLS{CA: "/nonexistent/ca"}},
+	for want, c := range map[string]Config{
+		"password_file: open /nonexistent/password: no such file": {Kind: KindMirror, NS: "a", Username: "u", PasswordFile: "/nonexistent/password"},
+		"tls.ca: open /nonexistent/ca: no such file":              {Kind: KindMirror, NS: "a", TLS: TLS{CA: "/nonexistent/ca"}},
+		"redirects.tls.ca: open /nonexistent/ca: no such file":    {Kind: KindMirror, NS: "a", Redirects: storage.Config{TLS: storage.TLS{CA: "/nonexistent/ca"}}},
 	} {
-		if _, err := New(c, Options{}); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("New(%+v): %v", c, err)
+		if _, err := New(c, Options{}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("New(%+v): %v, want %s", c, err, want)
 		}
 	}
 }

@@ -3,8 +3,11 @@ package upstream
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
+
+	"github.com/regate/regate/internal/problem"
 )
 
 // load reads the files of t for connections to host.
@@ -30,7 +33,7 @@ func (t TLS) load(host string) (*tls.Config, error) {
 	if t.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %w", err)
+			return nil, problem.At("tls.cert", err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
@@ -40,10 +43,10 @@ func (t TLS) load(host string) (*tls.Config, error) {
 func (t TLS) addTo(pool *x509.CertPool) error {
 	pem, err := os.ReadFile(t.CA)
 	if err != nil {
-		return fmt.Errorf("tls.ca: %w", err)
+		return problem.At("tls.ca", err)
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("tls.ca: %s holds no certificate", t.CA)
+		return problem.At("tls.ca", fmt.Errorf("%s holds no certificate", t.CA))
 	}
 	return nil
 }
@@ -59,4 +62,13 @@ func (t TLS) withSystem() (*x509.CertPool, error) {
 		pool = x509.NewCertPool() // a system that has none
 	}
 	return pool, t.addTo(pool)
+}
+
+// trusts adds to the error of a connection which key has the CA, if that is what
+// is missing.
+func trusts(err error, key string) error {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return fmt.Errorf("%w; %s is for the CA that has signed it", err, key)
+	}
+	return err
 }

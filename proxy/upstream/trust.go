@@ -135,11 +135,11 @@ func (t Trust) password() (authn.Secret, error) {
 	}
 	text, err := os.ReadFile(t.PasswordFile)
 	if err != nil {
-		return "", err
+		return "", problem.At("password_file", err)
 	}
 	text = bytes.TrimRight(text, "\r\n")
 	if len(text) == 0 {
-		return "", fmt.Errorf("%s is empty", t.PasswordFile)
+		return "", problem.At("password_file", fmt.Errorf("%s is empty", t.PasswordFile))
 	}
 	return authn.Secret(text), nil
 }

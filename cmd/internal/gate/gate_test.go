@@ -280,7 +280,7 @@ func TestCheckReadsFiles(t *testing.T) {
 		{"nothing wrong", "mode: internal", "mode: internal", ""},
 		{"certificate", "mode: internal", "mode: files, files: [{cert: /nowhere/c, key: /nowhere/k}]", "tls.files[0].cert: open /nowhere/c"},
 		{"CA", "mode: internal", "mode: internal, internal: {ca_cert: /nowhere/c, ca_key: /nowhere/k}", "tls.internal: open /nowhere/c"},
-		{"password", `:1"]}`, `:1"], auth: {mode: basic, username: u, password_file: /nowhere/p}}`, "registries.main: auth: open /nowhere/p"},
+		{"password", `:1"]}`, `:1"], auth: {mode: basic, username: u, password_file: /nowhere/p}}`, "registries.main.auth.password_file: open /nowhere/p"},
 		{"token root", "auth:", "auth:\n  token: {root: {cert: /nowhere/c, key: /nowhere/k}}", "auth.token.root: token root /nowhere/c"},
 		{"state key", "state: {", "state: {key_file: /nowhere/k, ", "state.key_file: state key: open /nowhere/k"},
 	} {

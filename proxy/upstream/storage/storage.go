@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/internal/network"
+	"github.com/regate/regate/internal/problem"
 )
 
 // ErrRefused is the error of a redirect that is not followed.
@@ -101,14 +102,14 @@ func (t TLS) roots() (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(t.CA)
 	if err != nil {
-		return nil, fmt.Errorf("tls.ca: %w", err)
+		return nil, problem.At("tls.ca", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool() // a system that has none
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls.ca: %s holds no certificate", t.CA)
+		return nil, problem.At("tls.ca", fmt.Errorf("%s holds no certificate", t.CA))
 	}
 	return pool, nil
 }
