@@ -10,20 +10,21 @@ import (
 	"github.com/regate/regate/authsvc/secret"
 )
 
-// Personal lets those in who show a personal token in the place of a password,
-// and leaves everybody else to those who know passwords. Nothing is remembered:
-// a token that was revoked is good for nothing at the next login.
+// Personal lets those in who show a personal token, or the secret of a robot, in
+// the place of a password, and leaves everybody else to those who know
+// passwords. Nothing is remembered of a token itself: one that was revoked is
+// good for nothing at the next login.
 type Personal struct {
-	book    *secret.Book
-	methods map[string]authn.Finder
-	others  authn.Authenticator
+	book     *secret.Book
+	vouchers *Vouchers
+	others   authn.Authenticator
 }
 
-// NewPersonal makes a Personal over the tokens in book. methods are the ways to
-// log in that can vouch for their owners, by name; others are asked about
-// everybody who shows no token.
-func NewPersonal(book *secret.Book, methods map[string]authn.Finder, others authn.Authenticator) *Personal {
-	return &Personal{book, methods, others}
+// NewPersonal makes a Personal over the tokens in book. vouchers say whether
+// their owners are still there; others are asked about everybody who shows no
+// token.
+func NewPersonal(book *secret.Book, vouchers *Vouchers, others authn.Authenticator) *Personal {
+	return &Personal{book, vouchers, others}
 }
 
 // Authenticate is authn.Authenticator's.
@@ -37,7 +38,9 @@ func (p *Personal) Authenticate(ctx context.Context, c authn.Credentials) (authn
 		return authn.Identity{}, fmt.Errorf("%w: %w", authn.ErrWrongPassword, err)
 	case err != nil:
 		return authn.Identity{}, authn.Undecided(err)
-	case t.Kind != secret.Personal || !means(c.Account, t.Owner):
+	case !isLogin(t.Kind):
+		return authn.Identity{}, fmt.Errorf("%w: it is no token to log in with", authn.ErrWrongPassword)
+	case !means(c.Account, t.Owner):
 		return authn.Identity{}, fmt.Errorf("%w: the token is another account's", authn.ErrWrongPassword)
 	}
 	return p.vouched(ctx, t)
@@ -54,18 +57,23 @@ func badToken(origin string, err error) error {
 	return unauthenticated("this token is not good (any more) for this user name: see " + origin + "/tokens").Because(err)
 }
 
-// vouched returns the owner of a token, if the login that it was made with
-// still vouches for them.
+// isLogin reports whether a secret of that kind stands in for a password.
+func isLogin(kind string) bool { return kind == secret.Personal || kind == secret.Robot }
+
+// vouched returns the owner of a token, if whoever had the account when it was
+// made still vouches for it. If they will never again, the token ends.
 func (p *Personal) vouched(ctx context.Context, t secret.Token) (authn.Identity, error) {
-	method := p.methods[t.Method]
-	if method == nil {
-		return authn.Identity{}, fmt.Errorf("%w: the token was made by %s, which is not there any more", authn.ErrWrongPassword, t.Method)
+	id, err := p.vouchers.Find(ctx, t.Method, t.Owner)
+	switch {
+	case errors.Is(err, ErrGone):
+		return authn.Identity{}, fmt.Errorf("%w: %w", authn.ErrWrongPassword, errors.Join(err, p.book.Revoke(ctx, t.Owner, t.ID)))
+	case errors.Is(err, authn.ErrUnknownUser):
+		return authn.Identity{}, fmt.Errorf("%w: nobody vouches for the token's owner: %w", authn.ErrWrongPassword, err)
+	case err != nil:
+		return authn.Identity{}, authn.Undecided(err)
 	}
-	id, err := method.Find(ctx, t.Owner)
-	if errors.Is(err, authn.ErrUnknownUser) {
-		return authn.Identity{}, fmt.Errorf("%w: %s vouches for the token's owner no longer: %w", authn.ErrWrongPassword, t.Method, err)
-	}
-	return id, authn.Undecided(err)
+	id.Via = authn.Via{Means: authn.Means(t.Kind), Method: t.Method, Family: t.ID, Name: t.Name, Within: t.Within}
+	return id, nil
 }
 
 // means reports whether somebody who writes name means owner. Providers whose

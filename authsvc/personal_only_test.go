@@ -22,15 +22,15 @@ func TestPersonalIsForPersonalTokens(t *testing.T) {
 		}
 		return authn.Identity{Account: account}, nil
 	})
-	p := NewPersonal(book, map[string]authn.Finder{"m": m}, authn.Chain{})
+	p := NewPersonal(book, NewVouchers([]Voucher{{Key: "m", Finder: m}}, nil), authn.Chain{})
 	made := func(kind string) authn.Credentials {
-		text, _, err := book.Create(t.Context(), secret.Token{Kind: kind, Owner: "dev", Method: "m"})
+		text, _, err := book.Create(t.Context(), secret.Token{Kind: kind, Owner: "dev", Method: "m", Name: "n"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return authn.Credentials{Account: "dev", Password: text}
 	}
-	personal, other, certified := made(secret.Personal), made("robot"), made(secret.Personal)
+	personal, other, certified := made(secret.Personal), made("other"), made(secret.Personal)
 	certified.Chains = [][]*x509.Certificate{{}}
 	check := func(name string, c authn.Credentials, want error) {
 		t.Helper()

@@ -35,7 +35,7 @@ func newPersonalRig(t *testing.T, more ...authn.Authenticator) *personalRig {
 	m := finding(func(account string) (authn.Identity, error) {
 		return authn.Identity{Account: account, Labels: authn.Labels{"team": {{Value: "web"}}}}, p.vouch
 	})
-	p.service.users = NewPersonal(p.book, map[string]authn.Finder{"m": m}, p.login)
+	p.service.users = NewPersonal(p.book, NewVouchers([]Voucher{{Key: "m", Finder: m}}, nil), p.login)
 	return p
 }
 

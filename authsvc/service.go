@@ -9,6 +9,7 @@ import (
 
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/narrow"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
@@ -153,12 +154,15 @@ func (s *Service) identify(ctx context.Context, cred authn.Credentials, to whith
 // cannot be told of one access, none is granted: a client would take the token
 // that says less for a refusal, and tell its user so. One is asked about after
 // the other, so that a request takes one turn at a time of whoever is asked.
+// Of what the rules grant, a secret gets what it is good for.
 func (s *Service) grant(ctx context.Context, who acl.Ask, wanted oci.Scope) (granted oci.Scope, err error) {
+	limits := narrow.New(who.Identity.Via.Within)
 	for _, want := range wanted {
 		who.Want = want
 		if want.Actions, _, err = s.rules.Decide(ctx, who); err != nil {
 			return nil, undecided(err)
 		}
+		want.Actions = limits.Cut(want)
 		granted = granted.Union(oci.NewScope(want))
 	}
 	return granted, nil

@@ -1,6 +1,7 @@
 package authsvc
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/narrow"
 	"github.com/regate/regate/internal/oci"
 )
 
@@ -17,18 +19,22 @@ import (
 // it. shown is what came with this request, of which only the client's address
 // matters any more. An error means that it could not tell.
 func (d *Door) Visible(ctx context.Context, shown oci.Shown, g oci.Grant, names []string) ([]string, error) {
-	labels, err := d.logins.labelsOf(ctx, g)
+	c, err := d.logins.carriedBy(ctx, g)
 	if err != nil {
 		return nil, err
 	}
 	who := acl.Ask{
-		Identity: authn.Identity{Account: g.Subject, Labels: labels},
+		Identity: authn.Identity{Account: g.Subject, Labels: c.Labels, Via: authn.Via{Within: c.Within}},
 		From:     shown.From,
 		Service:  d.logins.within(shown.Namespace),
 	}
+	limits := narrow.New(c.Within)
 	visible := make([]string, 0, len(names))
 	for _, name := range names {
 		who.Want = oci.Access{Type: oci.Repository, Name: name, Actions: oci.Pull}
+		if limits.Cut(who.Want) == 0 {
+			continue
+		}
 		granted, _, err := d.logins.rules.Decide(ctx, who)
 		if err != nil {
 			return nil, undecided(err)
@@ -40,18 +46,25 @@ func (d *Door) Visible(ctx context.Context, shown oci.Shown, g oci.Grant, names 
 	return visible, nil
 }
 
-// labelsFor are the labels that a grant of scope carries, for a life: none,
-// unless it lists repositories. They are asked about then, and one of them may
-// be what a rule refuses by.
+// carried is what a grant that lists repositories says of whoever has it, beside
+// the account: what the rules read of the labels, one of which may be what a
+// rule refuses by, and what the secret is good for that was shown.
+type carried struct {
+	Labels authn.Labels  `json:"labels,omitempty"`
+	Within []authn.Bound `json:"within,omitempty"`
+}
+
+// labelsFor is what a grant of scope carries, for a life: nothing, unless it
+// lists repositories. The rules are asked about those then.
 func (s *Service) labelsFor(ctx context.Context, id authn.Identity, scope oci.Scope, life time.Duration) ([]byte, error) {
 	if !scope.Contains(oci.CatalogAccess()) {
 		return nil, nil
 	}
-	read := s.rules.Read(id.Labels)
-	if len(read) == 0 {
+	c := carried{Labels: s.rules.Read(id.Labels), Within: id.Via.Within}
+	if len(c.Labels) == 0 && len(c.Within) == 0 {
 		return nil, nil
 	}
-	text, err := json.Marshal(read)
+	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
@@ -62,20 +75,23 @@ func (s *Service) labelsFor(ctx context.Context, id authn.Identity, scope oci.Sc
 	return packed, nil
 }
 
-// labelsOf are the labels that a grant carries.
-func (s *Service) labelsOf(ctx context.Context, g oci.Grant) (labels authn.Labels, err error) {
+// carriedBy is what a grant carries. One that cannot be read is worth nothing:
+// it may say what its bearer must not see.
+func (s *Service) carriedBy(ctx context.Context, g oci.Grant) (c carried, err error) {
 	text, err := s.labels.Unpack(ctx, g.Labels)
 	var refusal *oci.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		return nil, err
+		return c, err
 	case err != nil:
-		return nil, undecided(err)
+		return c, undecided(err)
 	case len(text) == 0:
-		return nil, nil
+		return c, nil
 	}
-	if err := json.Unmarshal(text, &labels); err != nil {
-		return nil, fmt.Errorf("labels of a token: %w", err)
+	read := json.NewDecoder(bytes.NewReader(text))
+	read.DisallowUnknownFields()
+	if err := read.Decode(&c); err != nil {
+		return carried{}, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token is not valid", Err: fmt.Errorf("labels: %w", err)}
 	}
-	return labels, nil
+	return c, nil
 }

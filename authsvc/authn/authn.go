@@ -67,6 +67,8 @@ type Via struct {
 	// Family is the id of the secret of ours that was shown, if it was one. The
 	// tokens that follow from it carry it, so that they end with it.
 	Family string
+	// Name is what the secret is called, if it has a name.
+	Name string
 	// Within bounds what the secret is good for: only what one of them has, of
 	// all that the account may. None bounds nothing.
 	Within []Bound
@@ -86,7 +88,7 @@ const (
 
 // A Bound is what some secret may be used for, and nothing else.
 type Bound struct {
-	Repository string   `json:"r"` // a glob, as rules have them
+	Repository string   `json:"r"` // a glob, as rules have them, in which a component can be **
 	Actions    []string `json:"a"` // of pull, push and delete
 }
 

@@ -32,7 +32,7 @@ func BenchmarkKnownLogin(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	login := authsvc.NewPersonal(book, map[string]authn.Finder{"github_auth": people}, authn.Chain{})
+	login := authsvc.NewPersonal(book, authsvc.NewVouchers([]authsvc.Voucher{{Key: "github_auth", Finder: people}}, nil), authn.Chain{})
 	c := authn.Credentials{Account: "alice", Password: text}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/authsvc/narrow"
 	"github.com/regate/regate/internal/cache"
 	"github.com/regate/regate/internal/state"
 )
@@ -29,9 +30,11 @@ var (
 )
 
 const (
-	// Most is how many secrets one owner can have. Gates that make some at the
-	// same moment may go beyond it.
-	Most = 100
+	// Most is how many personal tokens one owner can have, and MostRobots how
+	// many secrets of robots. Gates that make some at the same moment may go
+	// beyond it.
+	Most       = 100
+	MostRobots = 1000
 
 	// remembered is how long an expired secret is still known as one, for the
 	// list, and for what the log says of whoever shows it.
@@ -55,6 +58,7 @@ type Book struct {
 	now     func() time.Time
 	used    chan use
 	touched *cache.Cache[string, struct{}]
+	robots  sync.Mutex // held while one gets a secret, so that none gets too many
 }
 
 // New opens the book in s. Run writes into it when secrets were used.
@@ -72,16 +76,38 @@ func New(s state.Store, now func() time.Time, log *zap.Logger) *Book {
 }
 
 // Create writes a new secret of t.Owner and returns its text, which nothing
-// can show again. t has Kind, Owner, Method and Name, and Expires unless it is
-// to be good for ever. ErrTooMany is the owner's to mend.
+// can show again. t has Kind, Owner, Method and Name, Within, and Expires unless
+// it is to be good for ever. ErrTooMany is the owner's to mend, ErrExists is said
+// of a robot that has secrets already, and a problem.List of bounds that cannot be.
 func (b *Book) Create(ctx context.Context, t Token) (authn.Secret, Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	if err := b.room(ctx, t.Owner); err != nil {
+	if t.Kind == Robot {
+		b.robots.Lock()
+		defer b.robots.Unlock()
+		if err := b.newRobot(ctx, t); err != nil {
+			return "", Token{}, err
+		}
+	}
+	if err := narrow.Check(t.Within); err != nil {
 		return "", Token{}, err
 	}
+	if err := b.room(ctx, t); err != nil {
+		return "", Token{}, err
+	}
+	return b.create(ctx, t)
+}
+
+// create writes a secret that may be.
+func (b *Book) create(ctx context.Context, t Token) (authn.Secret, Token, error) {
+	t.Used, t.Replaced = time.Time{}, false
+	return b.insert(ctx, t)
+}
+
+// insert writes t, of which there is all but the ID and the moment.
+func (b *Book) insert(ctx context.Context, t Token) (authn.Secret, Token, error) {
 	p := newParsed()
-	t.ID, t.Created, t.Used = p.id, b.now(), time.Time{}
+	t.ID, t.Created = p.id, b.now()
 	sum := sha256.Sum256(p.secret[:])
 	if err := b.write(ctx, t, sum); err != nil {
 		b.forget(ctx, t)
@@ -90,20 +116,26 @@ func (b *Book) Create(ctx context.Context, t Token) (authn.Secret, Token, error)
 	return p.text(), t, nil
 }
 
-// room returns an error unless the owner may have one more.
-func (b *Book) room(ctx context.Context, owner string) error {
-	if owner == "" {
+// room returns an error unless the owner may have one more of its kind.
+func (b *Book) room(ctx context.Context, t Token) error {
+	if t.Owner == "" {
 		return errors.New("a token needs an owner")
 	}
-	n := 0
-	for _, err := range b.store.List(ctx, index(owner, "")) {
-		if err != nil {
-			return err
-		}
-		n++
+	all, err := b.List(ctx, t.Owner)
+	if err != nil {
+		return err
 	}
-	if n >= Most {
-		return fmt.Errorf("%w: %d, and no more than %d can be had", ErrTooMany, n, Most)
+	n, most := 0, Most
+	if t.Kind == Robot {
+		most = MostRobots
+	}
+	for _, other := range all {
+		if other.Kind == t.Kind {
+			n++
+		}
+	}
+	if n >= most {
+		return fmt.Errorf("%w: %d, and no more than %d can be had", ErrTooMany, n, most)
 	}
 	return nil
 }
@@ -114,8 +146,7 @@ func (b *Book) write(ctx context.Context, t Token, sum [sha256.Size]byte) error 
 		return err
 	}
 	once := state.PutOpts{IfRev: new(uint64), TTL: t.left(b.now())}
-	at := strconv.FormatInt(t.Created.Unix(), 10)
-	if _, err := b.store.Put(ctx, index(t.Owner, t.ID), []byte(at), once); err != nil {
+	if _, err := b.store.Put(ctx, index(t.Owner, t.ID), indexed(t), once); err != nil {
 		return err
 	}
 	_, err = b.store.Put(ctx, area+t.ID, val, once)
@@ -135,6 +166,15 @@ func (b *Book) forget(ctx context.Context, t Token) {
 // Verify returns the secret with that text, or ErrMalformed, ErrUnknown or
 // ErrExpired. Any other error means that it could not tell.
 func (b *Book) Verify(ctx context.Context, text authn.Secret) (Token, error) {
+	t, err := b.check(ctx, text)
+	if err == nil {
+		b.note(t, t.Expires)
+	}
+	return t, err
+}
+
+// check is Verify without a note of it.
+func (b *Book) check(ctx context.Context, text authn.Secret) (Token, error) {
 	p, err := parse(text.Reveal())
 	if err != nil {
 		return Token{}, err
@@ -151,7 +191,6 @@ func (b *Book) Verify(ctx context.Context, text authn.Secret) (Token, error) {
 	if t.Expired(b.now()) {
 		return Token{}, ErrExpired
 	}
-	b.note(t)
 	return t, nil
 }
 

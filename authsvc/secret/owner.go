@@ -3,10 +3,11 @@ package secret
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
-	"strconv"
-	"time"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -38,13 +39,41 @@ func (b *Book) List(ctx context.Context, owner string) (all []Token, err error) 
 
 // heal removes an entry of the index that has no record, and will get none.
 func (b *Book) heal(ctx context.Context, e state.Entry) {
-	at, err := strconv.ParseInt(string(e.Data), 10, 64)
-	if err == nil && b.now().Sub(time.Unix(at, 0)) < halfMade {
+	if _, at := readIndex(e.Data); b.now().Sub(at) < halfMade {
 		return
 	}
-	err = b.store.Delete(ctx, e.Key, e.Rev)
+	err := b.store.Delete(ctx, e.Key, e.Rev)
 	if err != nil && !errors.Is(err, state.ErrConflict) {
 		b.log.Debug("half of a token was not removed", zap.String("token", idOf(e.Key)), zap.Error(err))
+	}
+}
+
+// Get returns what is known of a secret, or ErrUnknown.
+func (b *Book) Get(ctx context.Context, id string) (Token, error) {
+	if len(id) != idDigits || strings.Trim(id, digits) != "" {
+		return Token{}, ErrUnknown
+	}
+	rec, _, err := b.read(ctx, id)
+	if err != nil {
+		return Token{}, err
+	}
+	return rec.token(id), nil
+}
+
+// All are all the secrets of everybody, in no order that means something. One
+// that cannot be read comes with its id and an error, and those after it follow.
+func (b *Book) All(ctx context.Context) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		for e, err := range b.store.List(ctx, area) {
+			var rec record
+			id := idOf(e.Key)
+			if err == nil {
+				err = json.Unmarshal(e.Data, &rec)
+			}
+			if !yield(rec.token(id), err) {
+				return
+			}
+		}
 	}
 }
 
@@ -60,6 +89,9 @@ func (b *Book) Revoke(ctx context.Context, owner, id string) error {
 	}
 	return b.remove(ctx, owner, id)
 }
+
+// EndOf ends a secret at once, whoever owns it.
+func (b *Book) EndOf(ctx context.Context, t Token) error { return b.remove(ctx, t.Owner, t.ID) }
 
 // RevokeAll ends all secrets of an owner that method vouches for; with no
 // method, all. It returns how many there were.

@@ -3,11 +3,15 @@ package secret
 import (
 	"crypto/sha256"
 	"time"
+
+	"github.com/regate/regate/authsvc/authn"
 )
 
-// Personal is the kind of a secret that somebody has made for himself, after
-// a login in a browser.
-const Personal = "personal"
+// The kinds of secrets that stand in for a password.
+const (
+	Personal = "personal" // of a person
+	Robot    = "robot"    // of a machine that acts for an account
+)
 
 // A Token is what is known of a secret, all but its text.
 type Token struct {
@@ -15,14 +19,21 @@ type Token struct {
 	Kind    string
 	Owner   string // account
 	Method  string // the login that vouches for the owner, such as github_auth
-	Name    string // as the owner calls it
+	Name    string // as the owner calls it; all secrets of a robot have its name
 	Created time.Time
 	Expires time.Time // zero is never
 	Used    time.Time // up to an hour before the last time; zero is never
+
+	Within   []authn.Bound // what it is good for; none is all that the owner may
+	Replaced bool          // by a newer secret of the same robot, and ends soon
+	Service  string        // that a refresh token gets tokens for, and no other
 }
 
 // Expired reports whether t is good no longer.
 func (t Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
+
+// life is how long t was to be good when it was made.
+func (t Token) life() time.Duration { return t.Expires.Sub(t.Created) }
 
 // left is how long t stays in the state; 0 is for ever.
 func (t Token) left(now time.Time) time.Duration {
@@ -42,14 +53,26 @@ type record struct {
 	Created int64  `json:"created"`
 	Expires int64  `json:"expires,omitempty"`
 	Used    int64  `json:"used,omitempty"`
+
+	Within   []authn.Bound `json:"within,omitempty"`
+	Replaced bool          `json:"replaced,omitempty"`
+	Service  string        `json:"service,omitempty"`
 }
 
 func newRecord(t Token, hash [sha256.Size]byte) record {
-	return record{t.Kind, t.Owner, t.Method, t.Name, hash[:], seconds(t.Created), seconds(t.Expires), seconds(t.Used)}
+	return record{
+		Kind: t.Kind, Owner: t.Owner, Method: t.Method, Name: t.Name, Hash: hash[:],
+		Created: seconds(t.Created), Expires: seconds(t.Expires), Used: seconds(t.Used),
+		Within: t.Within, Replaced: t.Replaced, Service: t.Service,
+	}
 }
 
 func (r record) token(id string) Token {
-	return Token{id, r.Kind, r.Owner, r.Method, r.Name, moment(r.Created), moment(r.Expires), moment(r.Used)}
+	return Token{
+		ID: id, Kind: r.Kind, Owner: r.Owner, Method: r.Method, Name: r.Name,
+		Created: moment(r.Created), Expires: moment(r.Expires), Used: moment(r.Used),
+		Within: r.Within, Replaced: r.Replaced, Service: r.Service,
+	}
 }
 
 func seconds(t time.Time) int64 {

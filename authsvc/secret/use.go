@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,12 +18,13 @@ const (
 
 // A use is one that is to be noted.
 type use struct {
-	id string
-	at time.Time
+	id    string
+	at    time.Time
+	until time.Time // a refresh token lasts from then on
 }
 
 // note has Run write that t was used, if it was not so lately. It does not wait.
-func (b *Book) note(t Token) {
+func (b *Book) note(t Token, until time.Time) {
 	now := b.now()
 	if now.Sub(t.Used) < usedEvery {
 		return
@@ -33,7 +33,7 @@ func (b *Book) note(t Token) {
 		return
 	}
 	select {
-	case b.used <- use{t.ID, now}:
+	case b.used <- use{t.ID, now, until}:
 		b.touched.Set(t.ID, struct{}{})
 	default:
 	}
@@ -71,16 +71,25 @@ func (b *Book) stamp(ctx context.Context, u use) error {
 		return err
 	}
 	rec.Used = seconds(u.at)
+	if rec.Kind == Refresh {
+		rec.Expires = seconds(u.until)
+	}
 	val, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
 	t := rec.token(u.id)
-	life := t.left(b.now())
-	if _, err := b.store.Put(ctx, area+u.id, val, state.PutOpts{IfRev: &rev, TTL: life}); err != nil {
+	opts := state.PutOpts{TTL: t.left(b.now())}
+	if t.Kind == Refresh { // the index would end before what it leads to
+		if _, err := b.store.Put(ctx, index(t.Owner, t.ID), indexed(t), opts); err != nil {
+			return err
+		}
+	}
+	opts.IfRev = &rev
+	if _, err := b.store.Put(ctx, area+t.ID, val, opts); err != nil {
 		return err
 	}
-	at := strconv.FormatInt(rec.Created, 10)
-	_, err = b.store.Put(ctx, index(rec.Owner, u.id), []byte(at), state.PutOpts{IfRev: new(uint64), TTL: life})
+	opts.IfRev = new(uint64)
+	_, err = b.store.Put(ctx, index(t.Owner, t.ID), indexed(t), opts)
 	return err
 }

@@ -113,13 +113,10 @@ func (h holders) holder(ctx context.Context, account string) string {
 	return ""
 }
 
-// personal has those let in who show a token of theirs, before others.
+// personal has those let in who show a token of theirs, or a robot's secret,
+// before others.
 func (m *chainMaker) personal(others authn.Authenticator) authn.Authenticator {
-	finders := make(map[string]authn.Finder, len(m.people))
-	for _, people := range m.people {
-		finders[people.Name()] = people
-	}
-	return authsvc.NewPersonal(m.desk.book, finders, others)
+	return authsvc.NewPersonal(m.desk.book, m.vouchers, others)
 }
 
 // openPages makes the pages, if there is a way to log in there.

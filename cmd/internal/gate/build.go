@@ -34,7 +34,7 @@ type generation struct {
 	users authn.Chain
 	rules acl.Chain
 
-
+	vouchers  *authsvc.Vouchers // for the owners of tokens
 	workloads *workload.Users
 
 	databases sqldb.Databases
@@ -146,7 +146,6 @@ func (p *process) openPools(g *generation, issuer *token.Issuer) (map[string]*up
 	pools := make(map[string]*upstream.Pool, len(file.Registries))
 	for name, cfg := range file.Registries {
 		pool, err := upstream.New(cfg, upstream.Options{
-			Name:     name,
 			Minter:   upstream.MinterFunc(minter(issuer)),
 			Issuer:   issuer.Name(),
 			Service:  issuer.Service(),

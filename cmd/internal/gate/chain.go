@@ -28,6 +28,7 @@ type chainMaker struct {
 	chain     authn.Chain
 	keys      []string // in the configuration, of each in the chain
 	people    []*browser.People
+	vouchers  *authsvc.Vouchers
 	cost      int                       // highest of all hashes that are known
 	learning  []interface{ Cost() int } // who sees hashes as they are asked for
 }
@@ -55,7 +56,7 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 		{"htpasswd_file", m.addHtpasswd},
 		{"ext_auth", m.addExt},
 		{"", m.addBrowsers}, // have keys of their own
-		{"ldap_auth", m.addLDAP},
+		{"", m.addLDAP},     // as have these: the same name in two of them is not the same account
 		{"mongo_auth", m.addMongo},
 		{"xorm_auth", m.addXorm},
 	} {
@@ -67,6 +68,8 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 		}
 	}
 	g.users = m.chain
+	g.vouchers = p.vouchers(m)
+	m.vouchers = g.vouchers
 	if g.workloads, err = p.openWorkloads(g.file); err != nil {
 		return nil, nil, err
 	}
@@ -82,10 +85,11 @@ func (p *process) login(g *generation) (users, guests authn.Authenticator, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	guests = authsvc.NewGuests(g.users, func(some authn.Chain) authn.Authenticator {
+	keyed := m.keyed()
+	guests = authsvc.NewGuests(keyed, func(some authn.Chain) authn.Authenticator {
 		return m.personal(authsvc.NewLogin(some, p.rememberLogins(), apart, decoy))
 	})
-	users = m.personal(authsvc.NewLogin(g.users, g.known, limits, decoy))
+	users = m.personal(authsvc.NewLogin(keyed, g.known, limits, decoy))
 	return g.workloads.Before(users), g.workloads.Before(guests), nil
 }
 
@@ -149,8 +153,8 @@ func (m *chainMaker) addLDAP(c authsvc.Config) error {
 	if err != nil {
 		return m.file.Explain("auth.ldap_auth", err)
 	}
-	for _, directory := range all {
-		m.chain = append(m.chain, directory)
+	for i, directory := range all {
+		m.chain, m.keys = append(m.chain, directory), append(m.keys, "ldap_auth/"+c.LDAPAuth[i].Base)
 	}
 	return nil
 }

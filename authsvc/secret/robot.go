@@ -1,0 +1,158 @@
+package secret
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/regate/regate/authsvc/authn"
+	"github.com/regate/regate/internal/state"
+)
+
+// liveSecrets is how many secrets of a robot can be good at the same time: the
+// one that all its machines will have soon, and the one that some still have.
+const liveSecrets = 2
+
+var (
+	// ErrExists says that there is a robot of that name already.
+	ErrExists = errors.New("there is such a robot already")
+	// ErrNoRobot says that there is none of that name.
+	ErrNoRobot = errors.New("there is no such robot")
+)
+
+// robotName is what can be written into a shell, a log and a file's name as it
+// stands.
+var robotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// CheckRobot reports what is wrong with the name of a robot.
+func CheckRobot(name string) error {
+	if !robotName.MatchString(name) {
+		return fmt.Errorf("%q is no name for a robot: it has up to 64 letters, digits, and . _ -, and begins with a letter or a digit", name)
+	}
+	return nil
+}
+
+// Robot returns the secrets of a robot, the newest first, also those that have
+// expired lately.
+func (b *Book) Robot(ctx context.Context, owner, name string) ([]Token, error) {
+	all, err := b.List(ctx, owner)
+	return slices.DeleteFunc(all, func(t Token) bool { return t.Kind != Robot || t.Name != name }), err
+}
+
+// alive are those that are still good.
+func (b *Book) alive(all []Token) []Token {
+	return slices.DeleteFunc(slices.Clone(all), func(t Token) bool { return t.Expired(b.now()) })
+}
+
+// newRobot returns an error unless t can be the first secret of a robot.
+func (b *Book) newRobot(ctx context.Context, t Token) error {
+	if err := CheckRobot(t.Name); err != nil {
+		return err
+	}
+	all, err := b.Robot(ctx, t.Owner, t.Name)
+	if err == nil && len(b.alive(all)) > 0 {
+		err = fmt.Errorf("%w: %q of %q", ErrExists, t.Name, t.Owner)
+	}
+	return err
+}
+
+// A Rotation gives a robot another secret.
+type Rotation struct {
+	Owner, Name string
+	Method      string        // that vouches for the owner
+	Keep        time.Duration // for which the secrets that the robot has stay good; 0 ends them now
+	// Expires gives the new secret its end; nil lets it be good for as long as
+	// the one before it.
+	Expires *time.Time
+}
+
+// Rotated is what became of a rotation.
+type Rotated struct {
+	Text  authn.Secret
+	New   Token
+	Ended []Token // at once
+	Kept  []Token // for a while
+}
+
+// Rotate makes another secret of a robot, and has those that it has end. There
+// are never more than two: ErrTooMany says that the one before the last must
+// have ended first, unless nothing is to be kept.
+func (b *Book) Rotate(ctx context.Context, r Rotation) (done Rotated, err error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	b.robots.Lock()
+	defer b.robots.Unlock()
+	all, err := b.Robot(ctx, r.Owner, r.Name)
+	if err != nil {
+		return done, err
+	}
+	old := b.alive(all)
+	switch {
+	case len(all) == 0:
+		return done, fmt.Errorf("%w: %q of %q", ErrNoRobot, r.Name, r.Owner)
+	case len(old) >= liveSecrets && r.Keep > 0:
+		return done, fmt.Errorf("%w: %d secrets of %q are good, and one of them must have ended before there is another", ErrTooMany, len(old), r.Name)
+	}
+	next := b.after(all[0], r)
+	if err := b.room(ctx, next); err != nil {
+		return done, err
+	}
+	if done.Text, done.New, err = b.create(ctx, next); err != nil {
+		return done, err
+	}
+	for _, t := range old {
+		if t, err = b.replace(ctx, t, r.Keep); err != nil {
+			b.forget(ctx, done.New)
+			return Rotated{}, fmt.Errorf("the secret before was not ended: %w", err)
+		}
+		if r.Keep > 0 {
+			done.Kept = append(done.Kept, t)
+		} else {
+			done.Ended = append(done.Ended, t)
+		}
+	}
+	return done, nil
+}
+
+// after is the secret that follows last.
+func (b *Book) after(last Token, r Rotation) Token {
+	next := Token{Kind: Robot, Owner: r.Owner, Method: r.Method, Name: r.Name, Within: last.Within}
+	switch {
+	case r.Expires != nil:
+		next.Expires = *r.Expires
+	case !last.Expires.IsZero():
+		next.Expires = b.now().Add(last.life())
+	}
+	return next
+}
+
+// replace has t end when it was kept for so long, or before, if it would.
+func (b *Book) replace(ctx context.Context, t Token, keep time.Duration) (Token, error) {
+	if keep <= 0 {
+		return t, b.remove(ctx, t.Owner, t.ID)
+	}
+	for range 5 {
+		rec, rev, err := b.read(ctx, t.ID)
+		if err != nil {
+			return t, err
+		}
+		end := b.now().Add(keep)
+		if t = rec.token(t.ID); t.Expires.IsZero() || t.Expires.After(end) {
+			t.Expires = end
+		}
+		rec.Expires, rec.Replaced, t.Replaced = seconds(t.Expires), true, true
+		val, err := json.Marshal(rec)
+		if err != nil {
+			return t, err
+		}
+		_, err = b.store.Put(ctx, area+t.ID, val, state.PutOpts{IfRev: &rev, TTL: t.left(b.now())})
+		if !errors.Is(err, state.ErrConflict) { // or its use was noted meanwhile
+			return t, err
+		}
+	}
+	return t, state.ErrConflict
+}
