@@ -146,6 +146,7 @@ func (p *process) openPools(g *generation, issuer *token.Issuer) (map[string]*up
 	pools := make(map[string]*upstream.Pool, len(file.Registries))
 	for name, cfg := range file.Registries {
 		pool, err := upstream.New(cfg, upstream.Options{
+			Name:     name,
 			Minter:   upstream.MinterFunc(minter(issuer)),
 			Issuer:   issuer.Name(),
 			Service:  issuer.Service(),
