@@ -21,9 +21,19 @@ func (l Limit) Take(bucket, now time.Time, cost int) (after time.Time, wait time
 	if bucket.Before(now) {
 		bucket = now
 	}
-	after = bucket.Add(time.Duration(cost) * l.Every)
-	if full := now.Add(time.Duration(l.Burst) * l.Every); cost > 0 && after.After(full) {
-		return bucket, min(after.Sub(full), time.Duration(l.Burst)*l.Every)
+	after = bucket.Add(l.times(cost))
+	if full := now.Add(l.times(l.Burst)); cost > 0 && after.After(full) {
+		return bucket, min(after.Sub(full), l.times(l.Burst))
 	}
 	return after, 0
+}
+
+// times is n times Every, or a hundred years if it is longer than that: twice
+// as much is still a Duration.
+func (l Limit) times(n int) time.Duration {
+	const longest = 100 * 365 * 24 * time.Hour
+	if most := int(longest / l.Every); n > most || n < -most {
+		return time.Duration(max(-1, min(n, 1))) * longest
+	}
+	return time.Duration(n) * l.Every
 }

@@ -39,6 +39,27 @@ func TestTake(t *testing.T) {
 	}
 }
 
+// A burst that takes longer to come back than a Duration can say is no less of
+// a burst.
+func TestTakeOfWhatIsTooMuch(t *testing.T) {
+	l := Limit{Every: 24 * time.Hour, Burst: 1_000_000}
+	now := time.Unix(1000, 0)
+	var bucket time.Time
+	for i := range 3 {
+		after, wait := l.Take(bucket, now, 1)
+		if wait != 0 || !after.After(now) {
+			t.Errorf("%d: wait %v, until %v", i, wait, after)
+		}
+		bucket = after
+	}
+	if after, wait := l.Take(bucket, now, 2*l.Burst); wait <= 0 || after != bucket {
+		t.Errorf("more than the burst: wait %v, until %v", wait, after)
+	}
+	if after, wait := l.Take(bucket, now, -l.Burst); wait != 0 || after.After(now) {
+		t.Errorf("given back: wait %v, until %v", wait, after)
+	}
+}
+
 // Whatever the order, no more than Burst and one for each Every get through.
 func TestTakeIsBounded(t *testing.T) {
 	for range 200 {

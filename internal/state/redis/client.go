@@ -54,6 +54,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		WriteTimeout:          replyTime,
 		ContextTimeoutEnabled: true,
 		PoolSize:              min(10*runtime.GOMAXPROCS(0), mostConns),
+		PipelinePoolSize:      -1, // the same connections
 		ConnMaxIdleTime:       idleTime,
 		// Nothing is sent twice: a write whose reply was lost would conflict
 		// with itself. Whoever wants to asks again.

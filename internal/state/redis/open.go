@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 )
 
@@ -28,6 +29,7 @@ func open(ctx context.Context, cfg Config, prefix string, log *zap.Logger) (*Sto
 	if log == nil {
 		log = zap.NewNop()
 	}
+	redis.SetLogger(silence{})
 	db, err := newClient(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("state.redis: %w", err)
@@ -46,3 +48,9 @@ func open(ctx context.Context, cfg Config, prefix string, log *zap.Logger) (*Sto
 	s.listenSoon(ctx)
 	return s, nil
 }
+
+// go-redis has one logger for the process, and writes a line to it for each
+// connection that fails. What that means is ours to say.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}

@@ -136,7 +136,7 @@ func (s *Store) Allow(ctx context.Context, bucket string, limit state.Limit, cos
 	err = s.do(ctx, func() error {
 		cmd := limitScript.Run(ctx, s.db, []string{s.names.limit(bucket)}, microseconds(limit.Every), limit.Burst, cost)
 		us, err := cmd.Float64()
-		wait = time.Duration(min(us, float64(longest/time.Microsecond))) * time.Microsecond
+		wait = time.Duration(min(us, longest.Seconds()*1e6)) * time.Microsecond
 		return err
 	})
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *Store) Allow(ctx context.Context, bucket string, limit state.Limit, cos
 	return wait, nil
 }
 
-const longest = 100 * 365 * 24 * time.Hour
+const longest = 200 * 365 * 24 * time.Hour // that a Duration can say, with room for rounding
 
 // milliseconds and microseconds round up: what lives shortly does not live for
 // ever.

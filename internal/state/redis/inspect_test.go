@@ -1,0 +1,200 @@
+//go:build redis
+
+package redis
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/statetest"
+)
+
+var unfitTests = []struct {
+	name    string
+	args    []string
+	change  func(*Config)
+	want    string // "" is fit
+	wantLog string
+}{
+	{"as it should be", nil, nil, "", ""},
+	{"a cache", []string{"--maxmemory-policy", "allkeys-lfu"}, nil, "throws away certificates and keys (maxmemory-policy allkeys-lfu)", ""},
+	{"a cache that is wanted", []string{"--maxmemory-policy", "allkeys-lfu"}, func(c *Config) { c.AllowVolatile = true }, "", ""},
+	{"throws away tokens", []string{"--maxmemory-policy", "volatile-lru"}, nil, "", "throws away tokens and revocations"},
+	{"no disk", []string{"--appendonly", "no"}, nil, "keeps nothing on a disk", ""},
+	{"no disk is wanted", []string{"--appendonly", "no"}, func(c *Config) { c.AllowVolatile = true }, "", ""},
+	{"snapshots", []string{"--appendonly", "no", "--save", "60 1"}, nil, "", ""},
+	{"no CONFIG", []string{"--appendonly", "no", "--rename-command", "CONFIG", ""}, nil, "", "whether it keeps snapshots"},
+	{"no INFO", []string{"--rename-command", "INFO", ""}, nil, "", "INFO is forbidden"},
+	{"a replica", []string{"--replicaof", "127.0.0.1 1"}, nil, "it is a replica", ""},
+	{"a node of a Cluster", []string{"--cluster-enabled", "yes"}, nil, "say cluster: true", ""},
+	{"no Cluster", nil, func(c *Config) { c.Cluster = true }, "cluster support disabled", ""},
+	{"no password", []string{"--requirepass", "secret"}, nil, "NOAUTH", ""},
+	{"no such database", nil, func(c *Config) { c.DB = 99 }, "DB index is out of range", ""},
+}
+
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	for _, tt := range unfitTests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := startServer(t, tt.args...).config()
+			if tt.change != nil {
+				tt.change(&cfg)
+			}
+			core, said := observer.New(zap.WarnLevel)
+			s, err := open(t.Context(), cfg, defaultPrefix, zap.New(core))
+			if err == nil {
+				defer s.Close()
+				err = s.link.trouble()
+			}
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("open: %v", err)
+			case tt.want != "" && (!errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("open: %v, want %q", err, tt.want)
+			}
+			if n := said.Len(); n != min(len(tt.wantLog), 1) || n > 0 && !strings.Contains(said.All()[0].Message, tt.wantLog) {
+				t.Errorf("log: %v, want %q", said.All(), tt.wantLog)
+			}
+		})
+	}
+}
+
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	srv := startServer(t)
+	for text, want := range map[string]string{"2": "written by a newer regate (schema 2", "x": "none of ours"} {
+		if err := srv.cli(t).Set(t.Context(), "rg:meta:version", text, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), srv.config(), nil); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open over schema %q = %v, want %q", text, err, want)
+		}
+	}
+}
+
+// leastRights are what docs/fleet.md gives the gate.
+const leastRights = "on ~rg:* resetchannels &rg:* -@all +@connection +info +time +cluster|slots +eval +evalsha +scan " +
+	"+get +set +setnx +del +exists +hget +hmget +hset +pexpire +persist +pttl +zadd +zrem +zrangebylex +publish +subscribe"
+
+// TestLeastRights runs all there is as a user who can do no more than it has to.
+func TestLeastRights(t *testing.T) {
+	srv := startServer(t)
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []any{"ACL", "SETUSER", "regate", ">secret"}
+	for word := range strings.FieldsSeq(strings.ReplaceAll(leastRights, "rg:", "*:")) { // each test has its prefix
+		args = append(args, word)
+	}
+	if err := srv.cli(t).Do(t.Context(), args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := srv.config()
+	cfg.Username, cfg.PasswordFile = "regate", file
+	statetest.Run(t, func(t *testing.T) state.Store { return openNew(t, cfg) })
+}
+
+// TestPasswordChanges: the file is read at each connection.
+func TestPasswordChanges(t *testing.T) {
+	t.Parallel()
+	srv := startServer(t, "--requirepass", "one")
+	file := filepath.Join(t.TempDir(), "password")
+	cfg := srv.config()
+	cfg.PasswordFile = file
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one\n")
+	s := openNew(t, cfg)
+	srv.kill()
+	breakLink(t, s)
+	write("two\n")
+	srv.args = append(srv.args, "--requirepass", "two")
+	srv.start(t)
+	soon(t, "the new password is used", func() error { return s.Health(t.Context()) })
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	cert, key := selfSigned(t)
+	srv := &server{dir: t.TempDir(), addr: freeAddr(t)}
+	_, port, _ := net.SplitHostPort(srv.addr)
+	srv.args = []string{"--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--dir", srv.dir, "--appendonly", "yes",
+		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert}
+	srv.start(t)
+	t.Cleanup(srv.kill)
+
+	cfg := srv.config()
+	cfg.TLS = &TLS{CA: cert, Cert: cert, Key: key, ServerName: "redis.test"}
+	if err := openNew(t, cfg).Health(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for name, trust := range map[string]*TLS{
+		"plain": nil, "CAs of the system": {Cert: cert, Key: key, ServerName: "redis.test"},
+		"another name": {CA: cert, Cert: cert, Key: key}, "no certificate": {CA: cert, ServerName: "redis.test"},
+	} {
+		cfg.TLS = trust
+		s, err := open(t.Context(), cfg, defaultPrefix, nil)
+		if err == nil {
+			err = s.Health(t.Context())
+			_ = s.Close()
+		}
+		if err == nil {
+			t.Errorf("%s: the state answers", name)
+		}
+	}
+	cfg.TLS = &TLS{CA: key}
+	if _, err := open(t.Context(), cfg, defaultPrefix, nil); err == nil || !strings.Contains(err.Error(), "tls.ca") {
+		t.Errorf("a CA file without a certificate: %v", err)
+	}
+}
+
+// selfSigned writes a certificate for redis.test, which is its own CA.
+func selfSigned(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis.test"}, DNSNames: []string{"redis.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", cert), write("key.pem", "PRIVATE KEY", der)
+}
