@@ -44,7 +44,7 @@ type signing struct {
 }
 
 // jwt writes a token without a library's qualms.
-func (s signing) jwt(t *testing.T, claims object) string {
+func (s signing) jwt(t testing.TB, claims object) string {
 	t.Helper()
 	part := func(v any) string {
 		text, err := json.Marshal(v)
@@ -61,7 +61,7 @@ func (s signing) jwt(t *testing.T, claims object) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(s.sign(t, []byte(text)))
 }
 
-func (s signing) sign(t *testing.T, text []byte) (signature []byte) {
+func (s signing) sign(t testing.TB, text []byte) (signature []byte) {
 	t.Helper()
 	sum := sha256.Sum256(text)
 	var err error
