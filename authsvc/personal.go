@@ -67,7 +67,7 @@ func (p *Personal) vouched(ctx context.Context, t secret.Token) (authn.Identity,
 	switch {
 	case errors.Is(err, ErrGone):
 		return authn.Identity{}, fmt.Errorf("%w: %w", authn.ErrWrongPassword, errors.Join(err, p.book.Revoke(ctx, t.Owner, t.ID)))
-	case errors.Is(err, authn.ErrUnknownUser):
+	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, ErrBlind):
 		return authn.Identity{}, fmt.Errorf("%w: nobody vouches for the token's owner: %w", authn.ErrWrongPassword, err)
 	case err != nil:
 		return authn.Identity{}, authn.Undecided(err)

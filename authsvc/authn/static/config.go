@@ -24,6 +24,10 @@ type User struct {
 	// AnyPassword lets everybody in who gives this account's name and any
 	// password at all. It stands in the place of a password; default false.
 	AnyPassword bool `yaml:"any_password"`
+	// NoPassword makes an account that nobody logs in to with a password: robots
+	// and tokens act for it, which `regate token` makes. It stands in the place
+	// of a password; default false.
+	NoPassword bool `yaml:"no_password"`
 }
 
 // costly is where a comparison takes seconds: each step of the cost doubles its
@@ -59,11 +63,15 @@ func (u User) validate(account string) error {
 	var l problem.List
 	switch {
 	case account == authn.Anonymous:
-		if u.Password != "" || u.AnyPassword {
+		if u.Password != "" || u.AnyPassword || u.NoPassword {
 			l.Addf("", `"" is whoever does not log in, and has no password`)
 		}
+	case u.NoPassword && (u.Password != "" || u.AnyPassword):
+		l.Addf("no_password", "contradicts the password: leave one of them out")
+	case u.NoPassword:
 	case u.Password == "" && !u.AnyPassword:
-		l.Addf("", "no password: add a bcrypt hash from `regate hash`, or any_password: true to let everybody in by this name")
+		l.Addf("", "no password: add a bcrypt hash from `regate hash`, no_password: true if only robots act for the account, "+
+			"or any_password: true to let everybody in by this name")
 	case u.Password != "" && u.AnyPassword:
 		l.Addf("any_password", "contradicts password: leave one of them out")
 	case u.AnyPassword:

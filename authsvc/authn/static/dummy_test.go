@@ -12,10 +12,10 @@ import (
 // TestNoPasswordIsCompared: a comparison can be given up while it runs, which
 // tells it from an answer that needed none.
 func TestNoPasswordIsCompared(t *testing.T) {
-	users := New(Config{"alice": {Password: "$2a$12" + emptyHash[6:]}, "guest": {AnyPassword: true}}, password.NewPool(password.Options{}))
+	users := New(Config{"alice": {Password: "$2a$12" + emptyHash[6:]}, "guest": {AnyPassword: true}, "ci": {NoPassword: true}}, password.NewPool(password.Options{}))
 	ctx, giveUp := context.WithCancel(t.Context())
 	giveUp()
-	for _, account := range []string{"alice", "guest"} {
+	for _, account := range []string{"alice", "guest", "ci"} {
 		_, err := users.Authenticate(ctx, authn.Credentials{Account: account})
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, authn.ErrUndecided) {
 			t.Errorf("%s without a password = %v, at once", account, err)

@@ -13,6 +13,7 @@ func TestFind(t *testing.T) {
 	users := New(Config{
 		"alice":  {Password: goodHash, Labels: map[string][]string{"team": {"web*"}}},
 		"guest":  {AnyPassword: true},
+		"ci":     {NoPassword: true, Labels: map[string][]string{"team": {"ops"}}},
 		"closed": {Labels: map[string][]string{"team": {"web"}}},
 		"":       {},
 	}, password.NewPool(password.Options{}))
@@ -23,6 +24,7 @@ func TestFind(t *testing.T) {
 	}{
 		{"alice", authn.Labels{"team": {{Value: "web*", Pattern: true}}}, nil},
 		{"guest", nil, nil},
+		{"ci", authn.Labels{"team": {{Value: "ops", Pattern: true}}}, nil},
 		{"Alice", nil, authn.ErrUnknownUser},
 		{"alice ", nil, authn.ErrUnknownUser},
 		{"mallory", nil, authn.ErrUnknownUser},

@@ -24,6 +24,7 @@ type Users struct {
 type user struct {
 	hash   string
 	any    bool // any password will do
+	none   bool // no password will
 	labels authn.Labels
 }
 
@@ -31,7 +32,7 @@ type user struct {
 func New(cfg Config, pool *password.Pool) *Users {
 	u := &Users{users: make(map[string]user, len(cfg)), pool: pool}
 	for account, c := range cfg {
-		u.users[account] = user{c.Password, c.AnyPassword, labels(c.Labels)}
+		u.users[account] = user{c.Password, c.AnyPassword, c.NoPassword, labels(c.Labels)}
 		u.cost = max(u.cost, password.Cost(c.Password))
 	}
 	return u
@@ -75,9 +76,9 @@ func (u *Users) check(ctx context.Context, known user, c authn.Credentials) erro
 		return nil
 	case c.Account == authn.Anonymous:
 		return authn.ErrWrongPassword
-	case c.Password == "":
-		// It takes its time, so that no password is not how to find accounts.
-		if err := u.pool.Absent(ctx, u.cost, ""); err != nil {
+	case c.Password == "" || known.none:
+		// It takes its time, so that this is not how to find accounts.
+		if err := u.pool.Absent(ctx, u.cost, c.Password.Reveal()); err != nil {
 			return err
 		}
 		return authn.ErrWrongPassword

@@ -32,6 +32,8 @@ var authenticateTests = []struct {
 	{"unknown without a password", "mallory", "", authn.ErrUnknownUser},
 	{"any password", "guest", "x", nil},
 	{"any password is not none", "guest", "", authn.ErrWrongPassword},
+	{"no password is right", "ci", "x", authn.ErrWrongPassword},
+	{"not even none", "ci", "", authn.ErrWrongPassword},
 	{"anonymous", "", "", nil},
 	{"password without an account", "", "secret", authn.ErrWrongPassword},
 }
@@ -44,6 +46,7 @@ func TestAuthenticate(t *testing.T) {
 		"alice": {Password: hashed(t, "secret"), Labels: map[string][]string{"group": {"dev", "ops-*"}}},
 		"empty": {Password: emptyHash},
 		"guest": {AnyPassword: true},
+		"ci":    {NoPassword: true},
 		"":      {},
 	}, password.NewPool(password.Options{}))
 	for _, tt := range authenticateTests {
@@ -104,7 +107,11 @@ var validateTests = []struct {
 }{
 	{"good", Config{"alice": {Password: goodHash}, "": {Labels: map[string][]string{"x": nil}}}, "", false},
 	{"no password", Config{"alice": {}},
-		"alice: no password: add a bcrypt hash from `regate hash`, or any_password: true to let everybody in by this name", false},
+		"alice: no password: add a bcrypt hash from `regate hash`, no_password: true if only robots act for the account, or any_password: true to let everybody in by this name", false},
+	{"nobody logs in", Config{"ci": {NoPassword: true, Labels: map[string][]string{"team": {"web"}}}}, "", false},
+	{"no password and one", Config{"ci": {NoPassword: true, Password: goodHash}}, "ci.no_password: contradicts the password: leave one of them out", false},
+	{"no password and any", Config{"ci": {NoPassword: true, AnyPassword: true}}, "ci.no_password: contradicts the password: leave one of them out", false},
+	{"the anonymous without one", Config{"": {NoPassword: true}}, `[""]: "" is whoever does not log in, and has no password`, false},
 	{"both", Config{"alice": {Password: goodHash, AnyPassword: true}}, "alice.any_password: contradicts password: leave one of them out", false},
 	{"anyone", Config{"alice": {AnyPassword: true}}, "alice.any_password: everybody can be this account", true},
 	{"password of the anonymous", Config{"": {Password: goodHash}}, `[""]: "" is whoever does not log in, and has no password`, false},
