@@ -33,7 +33,9 @@ func (s *site) guesser(t testing.TB, from string) *guesser {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	tr := &http.Transport{
 		TLSClientConfig: s.gate.CA.TLS(), ForceAttemptHTTP2: true,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) { return dialer.DialContext(ctx, network, addr) },
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, addr)
+		},
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &guesser{t, s, &http.Client{Transport: tr, Timeout: testbed.Patience}}

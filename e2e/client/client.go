@@ -13,9 +13,12 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -118,10 +121,25 @@ func (p program) feed(stdin io.Reader, args ...string) (string, error) {
 	cmd.Stdin = stdin
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
+	err = cmd.Run()
+	if err := p.record(out.Bytes()); err != nil {
+		return "", err
+	}
+	if err != nil {
 		return "", fmt.Errorf("%s %s: %w\n%s", p.name, strings.Join(args, " "), err, out.String())
 	}
 	return out.String(), nil
+}
+
+// record adds to what the program has printed, in a file in its home, which is
+// searched for secrets at the end of a run.
+func (p program) record(out []byte) error {
+	f, err := os.OpenFile(filepath.Join(p.home, "printed.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(out)
+	return errors.Join(err, f.Close())
 }
 
 // steps runs commands of the program one after the other, up to the first that

@@ -56,7 +56,10 @@ func Main(m *testing.M, secrets ...string) {
 	}
 	Secret(secrets...)
 	Secret(slapdPassword, EABHMACKey)
-	os.Exit(run.verdict(m.Run()))
+	Secret(jwts...)
+	status := m.Run()
+	run.search(os.TempDir())
+	os.Exit(run.verdict(status))
 }
 
 // enter runs this binary again inside the namespaces and returns its status.

@@ -187,7 +187,7 @@ func Try(c Command) (string, error) {
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	out, err := cmd.CombinedOutput()
 	if c.ours() {
-		run.hear(statement{where: c.Program + " " + strings.Join(c.Args, " "), text: string(out)})
+		run.hearCommand(c, string(out))
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w\n%s", c.Program, strings.Join(c.Args, " "), err, out)

@@ -21,8 +21,9 @@ import (
 const shortest = 6
 
 // forbidden is what no output holds, whoever it is of: tokens, which begin as
-// every JSON object in base64 does, the hashes that Bcrypt makes, and keys.
-var forbidden = regexp.MustCompile(`eyJ[\w-]{32,}|\$2y\$05\$|PRIVATE KEY-----`)
+// every JSON object in base64 does, secrets that gates give out, the hashes that
+// Bcrypt makes, and keys.
+var forbidden = regexp.MustCompile(`eyJ[\w-]{32,}|` + givenOut.String() + `|\$2y\$05\$|PRIVATE KEY-----`)
 
 // A witness knows the secrets of a run and all that gates have said in it, and
 // compares them in the end: a secret of one test is none for the log of another
@@ -55,7 +56,7 @@ func Said(t testing.TB, text string) {
 // keep knows a secret as it is, as a URL has it, and within the base64 of
 // anything, such as "Basic dXNlcjpwYXNzd29yZA==".
 func (w *witness) keep(secret string) {
-	if len(secret) < shortest {
+	if len(secret) < shortest || isJWT(secret) {
 		return
 	}
 	w.mu.Lock()
@@ -76,6 +77,18 @@ func (w *witness) hear(s statement) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.said = append(w.said, s)
+}
+
+// hearCommand keeps what a command has printed. What it gives out is a secret
+// from then on, and may be printed this once.
+func (w *witness) hearCommand(c Command, out string) {
+	if hands := slices.Contains(c.Args, "create") || slices.Contains(c.Args, "rotate"); hands && slices.Contains(c.Args, "token") {
+		if secret := givenOut.FindString(out); secret != "" {
+			w.keep(secret)
+			out = strings.Replace(out, secret, "", 1)
+		}
+	}
+	w.hear(statement{where: c.Program + " " + strings.Join(c.Args, " "), text: out})
 }
 
 // leaks tells of every statement that gives a secret away.
@@ -119,7 +132,7 @@ func (w *witness) verdict(status int) int {
 	if len(leaks) == 0 {
 		return status
 	}
-	fmt.Fprintf(os.Stderr, "FAIL: what gates have printed or answered:\n\t%s\n", strings.Join(leaks, "\n\t"))
+	fmt.Fprintf(os.Stderr, "FAIL: what gates and clients have printed or answered:\n\t%s\n", strings.Join(leaks, "\n\t"))
 	return max(status, 1)
 }
 
@@ -143,23 +156,4 @@ func (g *Gate) overhear(where string) {
 		_ = res.Body.Close()
 		run.hear(statement{where: where + " " + path, text: string(text)})
 	}
-}
-
-// An attentive transport keeps the passwords that it carries, and how gates
-// refuse them.
-type attentive struct{ *http.Transport }
-
-func (a attentive) RoundTrip(req *http.Request) (*http.Response, error) {
-	if _, password, ok := req.BasicAuth(); ok {
-		Secret(password)
-	}
-	res, err := a.Transport.RoundTrip(req)
-	if err != nil || res.StatusCode < 400 || req.Method == http.MethodHead {
-		return res, err
-	}
-	text, err := io.ReadAll(res.Body)
-	_ = res.Body.Close()
-	res.Body = io.NopCloser(strings.NewReader(string(text)))
-	run.hear(statement{where: req.URL.Host + " " + res.Status, text: fmt.Sprint(res.Header) + "\n" + string(text)})
-	return res, err
 }
