@@ -33,12 +33,17 @@ func IssuerOf(jwt string) string {
 	if len(parts) != 3 {
 		return ""
 	}
-	payload, err := jsonPart(parts[1])
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
 		return ""
 	}
-	issuer, _ := payload["iss"].(string)
-	return issuer
+	var payload struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(text, &payload) != nil {
+		return ""
+	}
+	return payload.Issuer
 }
 
 var errNoObject = errors.New("is not one JSON object")
