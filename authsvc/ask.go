@@ -26,6 +26,7 @@ type ask struct {
 	service string // "" is the default one
 	client  string // what the client calls itself, for the log
 	scope   oci.Scope
+	offline bool // it wants a refresh token as well
 }
 
 // parseAsk reads a request for a token in any of the forms that clients use
@@ -53,6 +54,7 @@ func parseAsk(r *http.Request) (ask, error) {
 		service: params.Get("service"),
 		client:  params.Get("client_id"),
 		scope:   scope,
+		offline: params.Get("offline_token") == "true" || params.Get("access_type") == "offline",
 	}, nil
 }
 
@@ -122,11 +124,14 @@ func credentials(r *http.Request, params url.Values) (authn.Credentials, error) 
 		return cred, unauthenticated(badLogin)
 	case account != "" && cred.Anonymous():
 		return cred, unauthenticated("an account needs its password")
-	case account != "" && account != cred.Account && !cred.Certified():
+	case account != "" && account != cred.Account && !namesItself(cred):
 		return cred, otherAccount()
 	}
 	return cred, nil
 }
+
+// namesItself reports whether it is in the credentials themselves whose they are.
+func namesItself(c authn.Credentials) bool { return c.Certified() || isRefresh(c) }
 
 func otherAccount() error {
 	return oci.Errorf(oci.BadRequest, "account is not the user that logs in")
@@ -176,17 +181,31 @@ func grant(method, typ string, params url.Values, basic authn.Credentials) (auth
 		return basic, nil
 	case !basic.Anonymous():
 		return basic, oci.Errorf(oci.BadRequest, "a grant in the body and Basic credentials exclude each other")
-	case typ == "password":
-		cred := authn.Credentials{Account: params.Get("username"), Password: authn.Secret(params.Get("password"))}
-		if cred.Account == "" || cred.Password == "" {
-			return cred, unauthenticated("the password grant needs a username and a password")
-		}
-		return cred, nil
+	case typ != "password" && typ != "refresh_token":
+		return basic, oci.Errorf(oci.BadRequest, "grant_type must be password or refresh_token")
+	case params.Get("password") != "" && params.Get("refresh_token") != "":
+		return basic, oci.Errorf(oci.BadRequest, "a password and a refresh token exclude each other")
 	case typ == "refresh_token":
-		return authn.Credentials{}, unauthenticated("this refresh token is not valid")
+		return refreshGrant(params)
 	}
-	return authn.Credentials{}, oci.Errorf(oci.BadRequest, "grant_type must be password or refresh_token")
+	cred := authn.Credentials{Account: params.Get("username"), Password: authn.Secret(params.Get("password"))}
+	if cred.Account == "" || cred.Password == "" {
+		return cred, unauthenticated("the password grant needs a username and a password")
+	}
+	return cred, nil
 }
+
+func refreshGrant(params url.Values) (authn.Credentials, error) {
+	cred := authn.Credentials{Password: authn.Secret(params.Get("refresh_token"))}
+	if cred.Password == "" {
+		return cred, unauthenticated("the refresh_token grant needs a refresh_token")
+	}
+	return cred, nil
+}
+
+// anyToken stands in the place of a user name where docker's credential helpers
+// keep a refresh token. containerd and BuildKit write no name at all.
+const anyToken = "<token>"
 
 // basicAuth returns the credentials of the Authorization header; none if there
 // is no header, or one that holds nothing.
@@ -202,9 +221,8 @@ func basicAuth(h http.Header) (authn.Credentials, error) {
 	if !ok {
 		return authn.Credentials{}, unauthenticated("log in with Basic credentials")
 	}
-	if user == "" && password != "" {
-		// containerd and BuildKit show a refresh token this way.
-		return authn.Credentials{}, unauthenticated("this refresh token is not valid")
+	if user == anyToken && password != "" {
+		user = ""
 	}
 	return authn.Credentials{Account: user, Password: authn.Secret(password)}, nil
 }

@@ -3,6 +3,7 @@ package authsvc
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -39,9 +40,9 @@ func (s shown) request() *http.Request {
 var askTests = []struct {
 	name  string
 	shown shown
-	want  string // account/password service [client] scope
+	want  string // account/password service [client] scope, offline
 }{
-	{"docker login", shown{method: "GET", query: "account=u&client_id=docker&offline_token=true&service=s", basic: "u:p"}, "u/p s [docker] "},
+	{"docker login", shown{method: "GET", query: "account=u&client_id=docker&offline_token=true&service=s", basic: "u:p"}, "u/p s [docker]  offline"},
 	{"dockerd pull", shown{method: "GET", query: "account=u&scope=repository%3Aa%2Fb%3Apull&service=s", basic: "u:p"}, "u/p s [] repository:a/b:pull"},
 	{"dockerd push and mount", shown{method: "GET", query: "scope=repository:a:push,pull&scope=repository:b:pull", basic: "u:p"}, "u/p  [] repository:a:pull,push repository:b:pull"},
 	{"crane after a 401", shown{method: "GET", query: "scope=repository:a:push,pull&scope=repository:b:pull+repository:a:pull&service=", basic: "u:p"}, "u/p  [] repository:a:pull,push repository:b:pull"},
@@ -51,6 +52,15 @@ var askTests = []struct {
 	{"repeated scopes in a body", shown{method: "POST", body: "grant_type=password&username=u&password=p&scope=repository:a:pull&scope=repository:b:pull"}, "u/p  [] repository:a:pull repository:b:pull"},
 	{"docker_auth scripts", shown{method: "POST", body: "service=s&scope=registry:catalog:*&account=admin", basic: "admin:p"}, "admin/p s [] registry:catalog:*"},
 	{"a POST's query is not believed", shown{method: "POST", query: "scope=repository:a:pull&username=x&password=y", body: "grant_type=password&username=u&password=p"}, "u/p  [] "},
+	{"offline in a body", shown{method: "POST", body: "grant_type=password&username=u&password=p&access_type=offline&service=s"}, "u/p s []  offline"},
+	{"offline, and Basic beside a body", shown{method: "POST", body: "offline_token=true&service=s", basic: "u:p"}, "u/p s []  offline"},
+	{"online", shown{method: "GET", query: "offline_token=false&access_type=online", basic: "u:p"}, "u/p  [] "},
+	{"docker with an identity token", shown{method: "POST", body: "client_id=docker&grant_type=refresh_token&refresh_token=rt&scope=repository%3Aa%3Apull+repository%3Ab%3Apull&service=s"}, "/rt s [docker] repository:a:pull repository:b:pull"},
+	{"podman with an identity token", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=rt&scope=repository:a:pull&scope=repository:b:pull&service=s&client_id=containers%2Fimage"}, "/rt s [containers/image] repository:a:pull repository:b:pull"},
+	{"docker with an empty scope", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=rt&scope=&service=s"}, "/rt s [] "},
+	{"containerd's fallback", shown{method: "GET", query: "service=s&scope=repository:a:pull", basic: ":rt"}, "/rt s [] repository:a:pull"},
+	{"a helper's identity token", shown{method: "GET", query: "service=s", basic: "<token>:rt"}, "/rt s [] "},
+	{"an identity token and its account", shown{method: "GET", query: "account=u&service=s", basic: ":rt"}, "/rt s [] "},
 	{"charset", shown{method: "POST", body: "grant_type=password&username=u&password=p", typ: "application/x-www-form-urlencoded; charset=utf-8"}, "u/p  [] "},
 }
 
@@ -61,7 +71,11 @@ func TestParseAsk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := a.cred.Account + "/" + a.cred.Password.Reveal() + " " + a.service + " [" + a.client + "] " + a.scope.String(); got != tt.want {
+			got := a.cred.Account + "/" + a.cred.Password.Reveal() + " " + a.service + " [" + a.client + "] " + a.scope.String()
+			if a.offline {
+				got += " offline"
+			}
+			if got != tt.want {
 				t.Errorf("parseAsk() = %q, want %q", got, tt.want)
 			}
 		})
@@ -77,8 +91,15 @@ var badAskTests = []struct {
 	{"OPTIONS", shown{method: "OPTIONS"}, oci.Unsupported},
 	{"POST with nothing", shown{method: "POST", body: "service=s"}, oci.Unauthenticated},
 	{"POST that never is anonymous", shown{method: "POST", body: "scope=repository:a:pull"}, oci.Unauthenticated},
-	{"refresh token", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=x"}, oci.Unauthenticated},
-	{"refresh token as a password", shown{method: "GET", basic: ":token"}, oci.Unauthenticated},
+	{"refresh grant with nothing", shown{method: "POST", body: "grant_type=refresh_token"}, oci.Unauthenticated},
+	{"refresh token in the query", shown{method: "POST", query: "refresh_token=rt", body: "grant_type=refresh_token"}, oci.Unauthenticated},
+	{"refresh token and Basic", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=rt", basic: "u:p"}, oci.BadRequest},
+	{"refresh token and the same in Basic", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=rt", basic: ":rt"}, oci.BadRequest},
+	{"refresh token and a password", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=rt&username=u&password=p"}, oci.BadRequest},
+	{"password and a refresh token", shown{method: "POST", body: "grant_type=password&refresh_token=rt&username=u&password=p"}, oci.BadRequest},
+	{"two refresh tokens", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=rt&refresh_token=ru"}, oci.BadRequest},
+	{"endless refresh token", shown{method: "POST", body: "grant_type=refresh_token&refresh_token=" + strings.Repeat("r", maxPassword+1)}, oci.Unauthenticated},
+	{"refresh token for a name", shown{method: "GET", basic: "rgt_x:p"}, oci.Unauthenticated},
 	{"unknown grant", shown{method: "POST", body: "grant_type=client_credentials&username=u&password=p"}, oci.BadRequest},
 	{"two kinds at once", shown{method: "POST", body: "grant_type=password&username=u&password=p", basic: "u:p"}, oci.BadRequest},
 	{"no password", shown{method: "POST", body: "grant_type=password&username=u"}, oci.Unauthenticated},
@@ -150,7 +171,10 @@ func FuzzParseAsk(f *testing.F) {
 		if post && a.cred.Anonymous() {
 			t.Fatalf("a POST became anonymous: %q", body)
 		}
-		if user, _, ok := strings.Cut(basic, ":"); ok && user != "" && a.cred.Account != user && !post {
+		if form, _ := url.ParseQuery(body); post && basic == "" && isRefresh(a.cred) != (form.Get("grant_type") == "refresh_token") {
+			t.Fatalf("refresh token %v: %q", isRefresh(a.cred), body)
+		}
+		if user, _, ok := strings.Cut(basic, ":"); ok && user != "" && a.cred.Account != user && !post && (user != anyToken || !isRefresh(a.cred)) {
 			t.Fatalf("%q logged in as %q", user, a.cred.Account)
 		}
 	})

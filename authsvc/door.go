@@ -80,6 +80,10 @@ const needsToken = "authentication required"
 // they ask for a token, which the certificate gets them as well.
 const needsTokenHere = needsToken + ": the certificate is good for a token from /auth, and for repositories"
 
+// refreshHere is what is said to those who show a refresh token where a token is
+// wanted. Every client that has one gets itself a token with it.
+const refreshHere = "a refresh token is good for a token from /auth alone"
+
 // direct returns the credentials of a request that shows no token; none if it
 // shows nothing that the gate understands. The certificate counts only beside
 // no Authorization: whoever shows that wants to be somebody else, or nobody.
@@ -93,8 +97,12 @@ func direct(shown oci.Shown) (cred authn.Credentials, err error) {
 	default:
 		cred, err = basicAuth(http.Header{"Authorization": {header}})
 	}
-	if err == nil && !plausible(cred) {
+	switch {
+	case err != nil:
+	case !plausible(cred):
 		err = unauthenticated(badLogin)
+	case isRefresh(cred):
+		err = unauthenticated(refreshHere)
 	}
 	if cred.Anonymous() {
 		cred.Chains = shown.Chains
@@ -107,7 +115,7 @@ func direct(shown oci.Shown) (cred authn.Credentials, err error) {
 // a token was issued at this moment: one that would be refused by what is
 // revoked is not good for this request either.
 func (d *Door) login(ctx context.Context, cred authn.Credentials, shown oci.Shown, needs []oci.Access) (oci.Grant, error) {
-	id, err := d.logins.identify(ctx, cred, whither{shown.Origin, shown.Guests})
+	id, err := d.logins.identify(ctx, cred, whither{origin: shown.Origin, guests: shown.Guests})
 	switch {
 	case err != nil:
 		return oci.Grant{}, challenged(err)

@@ -37,6 +37,7 @@ type rig struct {
 	store   state.Store
 	ring    *keyring.Ring
 	service *Service
+	users   *static.Users
 }
 
 var rigTokens = token.Config{Service: "registry.test"}
@@ -100,7 +101,8 @@ func newLimitedRig(t testing.TB, limits edge.BodyLimits, more ...authn.Authentic
 	core, logs := observer.New(zap.DebugLevel)
 	r := &rig{logs: logs, store: store, ring: ring}
 	users := static.New(rigUsers(t), pool)
-	chain := append(authn.Chain{users}, more...)
+	r.users = users
+	chain := append(authn.Chain{authn.Keyed("users", users)}, more...)
 	counted := authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
 		r.asked.Add(1)
 		return chain.Authenticate(ctx, c)

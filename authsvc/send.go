@@ -30,6 +30,8 @@ type tokenBody struct {
 	AccessToken string `json:"access_token"`
 	ExpiresIn   int    `json:"expires_in"` // seconds
 	Scope       string `json:"scope"`
+
+	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
 // send signs the token, and writes and logs it.
@@ -38,7 +40,8 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 	if err != nil {
 		return err
 	}
-	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted, Labels: labels})
+	refresh, family := s.refresh(r, a)
+	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted, Labels: labels, Family: family})
 	switch {
 	case errors.Is(err, token.ErrTooLong):
 		return oci.Errorf(oci.BadRequest, "too much for one token: ask for fewer scopes at once").Because(err)
@@ -46,14 +49,14 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 		return oci.Errorf(oci.Unavailable, "cannot sign tokens now").With("Retry-After", "5").Because(err)
 	}
 	edge.RecordFrom(r.Context()).TokenID = signed.ID
-	body, err := json.Marshal(tokenBody{signed.Text, signed.Text, int(signed.Lifetime.Seconds()), a.granted.String()})
+	body, err := json.Marshal(tokenBody{signed.Text, signed.Text, int(signed.Lifetime.Seconds()), a.granted.String(), refresh.Reveal()})
 	if err != nil {
 		return err
 	}
 	s.log.Info("token issued",
 		zap.String("subject", a.id.Account), zap.String("client_id", clip(a.ask.client)), zap.Stringer("client", a.ask.cred.From),
 		zap.String("service", a.audience), zap.String("wanted", clip(a.ask.scope.String())), zap.String("granted", clip(a.granted.String())),
-		zap.String("token", signed.ID))
+		zap.String("token", signed.ID), zap.String("family", family))
 
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -64,6 +67,19 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 	}
 	_, err = w.Write(body)
 	return err
+}
+
+// refresh returns the refresh token that goes with the answer, "" if there is
+// none, and the family that the token is of. Whoever has shown one keeps it, and
+// is told so if it wants another (distribution docs/content/spec/auth/oauth.md).
+func (s *Service) refresh(r *http.Request, a answer) (text authn.Secret, family string) {
+	switch {
+	case a.id.Via.Means == authn.ByRefresh && a.ask.offline:
+		return a.ask.cred.Password, a.id.Via.Family
+	case a.id.Via.Family != "" || r.Method == http.MethodHead:
+		return "", a.id.Via.Family
+	}
+	return s.refreshes.give(r.Context(), a.id, a.ask, a.audience)
 }
 
 // clip keeps what clients choose from filling a disk.

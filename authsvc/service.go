@@ -25,6 +25,8 @@ type Service struct {
 	observe Observer
 	log     *zap.Logger
 
+	refreshes  *Refreshes
+	revoked    *token.Revocations
 	guests     authn.Authenticator
 	pages      bool
 	namespaces []oci.Namespace
@@ -43,6 +45,12 @@ type Parts struct {
 	Labels       *token.Labels
 	Observe      Observer    // nil is nobody
 	Log          *zap.Logger // nil is silence
+
+	// Refreshes know refresh tokens, and give them out; nil does neither.
+	Refreshes *Refreshes
+	// Revoked are the secrets that are good no longer, whoever knows them still;
+	// nil is none.
+	Revoked *token.Revocations
 
 	// Namespaces are those that tokens are given out for besides the service.
 	Namespaces []oci.Namespace
@@ -69,7 +77,7 @@ func New(p Parts) *Service {
 	}
 	return &Service{
 		users: p.Users, certs: p.Certificates, rules: chained(p.Rules), tokens: p.Tokens, labels: p.Labels, observe: p.Observe, log: p.Log.Named("auth"),
-		guests: p.Guests, namespaces: p.Namespaces, pages: p.Pages,
+		refreshes: p.Refreshes, revoked: p.Revoked, guests: p.Guests, namespaces: p.Namespaces, pages: p.Pages,
 	}
 }
 
@@ -109,11 +117,11 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ask.scope = to.scope(ask.scope)
-	id, err := s.identify(r.Context(), ask.cred, whither{edge.Origin(r), to.guests(r)})
+	id, err := s.identify(r.Context(), ask.cred, whither{edge.Origin(r), to.audience, to.guests(r)})
 	if err != nil {
 		return err
 	}
-	if ask.cred.Certified() && ask.account != "" && ask.account != id.Account {
+	if namesItself(ask.cred) && ask.account != "" && ask.account != id.Account {
 		return otherAccount()
 	}
 	granted, err := s.grant(r.Context(), acl.Ask{Identity: id, From: ask.cred.From, Service: to.audience}, ask.scope)
@@ -125,29 +133,47 @@ func (s *Service) serveToken(w http.ResponseWriter, r *http.Request) error {
 
 // whither is where somebody wants to get in.
 type whither struct {
-	origin string // of the gate, for them
-	guests bool   // strangers may come there
+	origin  string // of the gate, for them
+	service string // that refresh tokens are looked at for; "" takes none
+	guests  bool   // strangers may come there
 }
 
 // identify returns who shows cred, and notes it for the log, however it ends.
 func (s *Service) identify(ctx context.Context, cred authn.Credentials, to whither) (authn.Identity, error) {
-	rec, users := edge.RecordFrom(ctx), s.users
+	rec := edge.RecordFrom(ctx)
 	rec.Subject = cred.Account
+	id, err := s.knowing(cred, to).Authenticate(ctx, cred)
 	switch {
-	case cred.Certified():
-		users = s.certs
-	case to.guests:
-		users = s.guests
-	}
-	id, err := users.Authenticate(ctx, cred)
-	switch {
+	case err != nil && isRefresh(cred) && TurnedAway(err):
+		return authn.Identity{}, unauthenticated(badRefresh).Because(err)
 	case err != nil && s.pages && isPersonal(cred) && TurnedAway(err):
 		return authn.Identity{}, badToken(to.origin, err)
 	case err != nil:
 		return authn.Identity{}, refusal(cred, err)
+	case s.revoked != nil && id.Via.Family != "" && s.revoked.Family(id.Via.Family):
+		return authn.Identity{}, unauthenticated("access was revoked")
 	}
 	rec.Subject = id.Account
 	return id, nil
+}
+
+// badRefresh is what somebody reads whose docker has kept a refresh token for
+// too long.
+const badRefresh = "this login is not good (any more): log in again"
+
+// knowing is who is asked about the credentials.
+func (s *Service) knowing(cred authn.Credentials, to whither) authn.Authenticator {
+	switch {
+	case cred.Certified():
+		return s.certs
+	case isRefresh(cred):
+		return authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
+			return s.refreshes.login(ctx, c.Password, to.service)
+		})
+	case to.guests:
+		return s.guests
+	}
+	return s.users
 }
 
 // grant returns the part of wanted that the rules grant to whoever asks. If that

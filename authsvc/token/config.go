@@ -53,6 +53,9 @@ type Config struct {
 	// 0s to 1h. Default 5m; 0s is off.
 	GraceManifest *time.Duration `yaml:"grace_manifest"`
 
+	// Refresh is what clients can keep instead of a password.
+	Refresh Refresh `yaml:"refresh"`
+
 	// Root is a token root to use instead of one that the gate makes.
 	Root Root `yaml:"root"`
 
@@ -87,6 +90,7 @@ func (c Config) WithDefaults() Config {
 	if c.GraceManifest == nil {
 		c.GraceManifest = new(time.Duration(defaultGraceManifest))
 	}
+	c.Refresh = c.Refresh.withDefaults()
 	return c
 }
 
@@ -108,6 +112,7 @@ func (c Config) Validate() error {
 	if age := c.life() + *c.Grace; age > keyring.MaxTokenAge {
 		l.Addf("grace", "%v and an expiration of %d seconds are %v together, and keys of tokens are kept for %v", *c.Grace, c.Expiration, age, keyring.MaxTokenAge)
 	}
+	l.Under("refresh", c.Refresh.Validate())
 	c.checkRoot(&l)
 	return l.Err()
 }

@@ -14,6 +14,7 @@ import (
 
 const (
 	identityArea = "identity/"
+	familyArea   = identityArea + "family/"
 
 	// maxLabels is how much of labels a token carries itself: it is sent with
 	// every request, and balancers cap headers.
@@ -25,6 +26,9 @@ const (
 // In the token is either a JSON object, which only the gate reads, or the name
 // under which the Store keeps it, if it is long.
 type Labels struct{ store state.Store }
+
+// ErrNotKept says that nothing is kept for a family any more.
+var ErrNotKept = errors.New("labels are not kept any more")
 
 // NewLabels returns Labels that are kept in s.
 func NewLabels(s state.Store) *Labels { return &Labels{s} }
@@ -56,6 +60,22 @@ func (l *Labels) Unpack(ctx context.Context, packed json.RawMessage) ([]byte, er
 	v, err := l.store.Get(ctx, identityArea+name)
 	if errors.Is(err, state.ErrNotFound) {
 		return nil, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token is not valid any more", Err: err}
+	}
+	return v.Data, err
+}
+
+// Keep keeps object for the tokens of a family, for as long. It is for accounts
+// that nobody can look up, and that have labels nonetheless.
+func (l *Labels) Keep(ctx context.Context, family string, object []byte, life time.Duration) error {
+	_, err := l.store.Put(ctx, familyArea+family, object, state.PutOpts{TTL: life})
+	return err
+}
+
+// Kept returns what Keep was given, or ErrNotKept. Any other error is the Store's.
+func (l *Labels) Kept(ctx context.Context, family string) ([]byte, error) {
+	v, err := l.store.Get(ctx, familyArea+family)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, ErrNotKept
 	}
 	return v.Data, err
 }

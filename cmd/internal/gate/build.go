@@ -53,8 +53,9 @@ type generation struct {
 // build makes the generation of file. Nothing has changed when it fails.
 func (p *process) build(ctx context.Context, file *configs.File) (_ *generation, err error) {
 	g := &generation{file: file, certs: p.certs, stop: func() {}}
+	built := false
 	defer func() {
-		if err != nil {
+		if !built {
 			_ = g.databases.Close() // which nobody has asked
 		}
 	}()
@@ -88,6 +89,7 @@ func (p *process) build(ctx context.Context, file *configs.File) (_ *generation,
 	g.authority, g.nowhere = edge.Handler(g.serveCA), edge.Handler(g.serveNowhere)
 	g.checked = g.hosts.Check(g)
 	g.run(p)
+	built = true
 	return g, nil
 }
 
@@ -128,8 +130,10 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 	if err != nil {
 		return nil, err
 	}
+	labels := token.NewLabels(p.store)
+	refreshes := authsvc.NewRefreshes(authsvc.RefreshParts{Config: g.file.Auth.Token, Book: p.desk.book, Vouchers: g.vouchers, Labels: labels, Log: p.log})
 	return authsvc.New(authsvc.Parts{
-		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: token.NewLabels(p.store),
+		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: labels, Refreshes: refreshes, Revoked: p.revoked,
 		Observe: p.meter.Token, Log: p.log,
 		Namespaces: namespaces(g.file), Guests: guests, Pages: g.pages != nil,
 	}), nil
