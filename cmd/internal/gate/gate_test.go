@@ -143,6 +143,30 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 	}
 }
 
+func TestReloadThatPanicsChangesNothing(t *testing.T) {
+	g, p := startOpen(t, config(t, registry(t, "first").URL, ""))
+	before := p.board.live.Load()
+	certs := p.certs
+	p.certs = nil // as if somebody had forgotten it
+	err := p.reload(t.Context())
+	p.certs = certs
+	if err == nil || !strings.HasPrefix(err.Error(), "panic: runtime error: invalid memory address or nil pointer dereference (a bug") {
+		t.Fatalf("reload() = %v", err)
+	}
+	if p.board.live.Load() != before {
+		t.Error("another generation serves")
+	}
+	if status, _, _ := g.get("https", "/auth", "Authorization", basic); status != 200 {
+		t.Errorf("/auth after it: %d", status)
+	}
+	if !g.logged(`"error":"panic: runtime error`) || !g.logged("gate.(*process).build(") {
+		t.Error("the log does not tell of it, or not where")
+	}
+	if err := p.reload(t.Context()); err != nil {
+		t.Errorf("the next reload: %v", err)
+	}
+}
+
 func TestMistakesAreSaidAtStart(t *testing.T) {
 	path := config(t, "http://127.0.0.1:1", "nonsense: 1")
 	var mistakes *configs.Error

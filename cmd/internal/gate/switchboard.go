@@ -2,7 +2,9 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +36,11 @@ func (p *process) reload(ctx context.Context) error {
 	err := p.reloadLocked(ctx)
 	p.meter.Reload(time.Now(), err)
 	if err != nil {
-		p.log.Error("reload refused, the configuration before it stays in use", zap.Error(err))
+		why := []zap.Field{zap.Error(err)}
+		if bug, ok := errors.AsType[panicked](err); ok {
+			why = append(why, zap.ByteString("stack", bug.stack))
+		}
+		p.log.Error("reload refused, the configuration before it stays in use", why...)
 		return err
 	}
 	p.log.Info("reloaded", zap.String("config", p.opts.Path))
@@ -52,7 +58,15 @@ func (p *process) reloadAsked(ctx context.Context) error {
 	return nil
 }
 
-func (p *process) reloadLocked(ctx context.Context) error {
+// reloadLocked reloads, or fails and has changed nothing. A mistake of ours that
+// only some configuration brings to light is no reason for those to suffer who
+// are served by the one before.
+func (p *process) reloadLocked(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicked{v, debug.Stack()}
+		}
+	}()
 	file, err := configs.Load(p.opts.Path)
 	if err != nil {
 		return err
@@ -61,6 +75,16 @@ func (p *process) reloadLocked(ctx context.Context) error {
 		return fmt.Errorf("needs a restart: %s changed", strings.Join(fixed, ", "))
 	}
 	return p.swap(ctx, file)
+}
+
+// panicked is the error of a reload that panicked.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p panicked) Error() string {
+	return fmt.Sprintf("panic: %v (a bug; please report it, with the stack in the log)", p.value)
 }
 
 // swap builds a generation from file and lets it serve.
