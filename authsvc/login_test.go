@@ -63,7 +63,7 @@ func TestRefusalsTakeAsLong(t *testing.T) {
 // TestOwnTokensAreShownToNobody: neither an account that the chain knows nor
 // one that it does not makes it see them.
 func TestOwnTokensAreShownToNobody(t *testing.T) {
-	for _, secret := range []authn.Secret{"rgt_x", "eyJhbGciOiJIUzI1NiJ9.e30.x"} {
+	for _, secret := range []authn.Secret{"rgt_x", "eyJhbGciOiJIUzI1NiJ9.e30.x", "eyJhbGciOiJub25lIn0.e30.", "eyJ.damaged."} {
 		asked := authn.Func(func(context.Context, authn.Credentials) (authn.Identity, error) {
 			t.Errorf("the chain was asked about %s", secret.Reveal())
 			return authn.Identity{}, nil
