@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/connlimit":          {},
 	"internal/h2guard":            {},
 	"internal/proxyproto":         {},
+	"internal/systemd":            {},
 	"internal/cache":              {},
 	"internal/network":            {},
 	"internal/problem":            {},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regate/regate/cmd/internal/gate"
+	"github.com/regate/regate/internal/systemd"
 )
 
 func serveCommand(s streams) *cobra.Command {
@@ -16,6 +18,7 @@ func serveCommand(s streams) *cobra.Command {
 		Short: "Run the gate",
 		Long: `serve runs the gate until it gets SIGTERM or SIGINT. It then says 503 at /readyz, lets
 running transfers finish (listen.grace, listen.drain), and ends; a second signal ends it at once.
+From systemd it takes the sockets named https, http and admin, and tells it when it is ready.
 
 The configuration is read again when it or a file that it names changes, on SIGHUP, and by
 regate reload. One that has a mistake changes nothing.`,
@@ -32,7 +35,16 @@ regate reload. One that has a mistake changes nothing.`,
 		if err != nil {
 			return err
 		}
-		return gate.Serve(c.Context(), gate.Options{Path: path, Version: version, Log: s.err, Reload: reload})
+		sockets, err := systemd.Sockets()
+		if err != nil {
+			return err
+		}
+		// Whether systemd hears it is its own affair: it has a time-out.
+		context.AfterFunc(c.Context(), func() { _ = systemd.Notify(systemd.Stopping) })
+		return gate.Serve(c.Context(), gate.Options{
+			Path: path, Version: version, Log: s.err, Reload: reload, Sockets: sockets,
+			Ready: func(gate.Facts) { _ = systemd.Notify(systemd.Ready) },
+		})
 	}
 	return c
 }

@@ -8,6 +8,7 @@ package gate
 
 import (
 	"context"
+	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -34,6 +35,10 @@ type Options struct {
 	Log     *os.File         // where the log goes
 	Reload  <-chan os.Signal // each is a wish to read the configuration again; nil is none
 	Ready   func(Facts)      // called once when the gate listens; nil is nobody
+
+	// Sockets were opened for the gate, by the names of its listeners. It opens
+	// those that are not there.
+	Sockets map[string]net.Listener
 
 	// Now is the clock of tokens, of logins and of what is remembered of them;
 	// nil is time.Now. TLS, the state and what others have signed go by the

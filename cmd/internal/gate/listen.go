@@ -45,6 +45,9 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 			closeAll(doors)
 		}
 	}()
+	if err := p.checkSockets(cfg); err != nil {
+		return nil, err
+	}
 	limits := p.fitLimits(cfg.Limits)
 	p.forwarded = p.requests("gate", limits.Requests)
 	for _, d := range []struct {
@@ -74,7 +77,7 @@ func (p *process) listen(cfg configs.Listen) (doors []door, err error) {
 
 // openDoor listens under the limits.
 func (p *process) openDoor(name, addr string, s *http.Server, limiter *connlimit.Limiter) (door, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := p.openSocket(name, addr)
 	if err != nil {
 		return door{}, err
 	}

@@ -65,5 +65,6 @@ func (p *process) stack(h http.Handler, log *zap.Logger) http.Handler {
 		p.meter.Bytes(metrics.In, o.In)
 		p.meter.Bytes(metrics.Out, o.Out)
 	}
-	return edge.Stack(h, edge.Log(log, observe), p.meter.InFlight, edge.Recover, edge.LimitFields, edge.Clients(p.first.Listen.Proxies()))
+	return edge.Stack(h, edge.Log(log, observe), p.meter.InFlight, edge.Recover, edge.LimitFields, p.draining.TurnAway,
+		edge.Clients(p.first.Listen.Proxies()))
 }
