@@ -70,6 +70,9 @@ func testCompose(t *testing.T, d docker) {
 	}
 }
 
+// hash is a bcrypt hash in a configuration.
+var hash = regexp.MustCompile(`\$2[aby]\$[./0-9A-Za-z$]+`)
+
 // changePassword puts another file in the place of the old one, as editors do.
 func changePassword(t *testing.T, path, password string) {
 	t.Helper()
@@ -77,7 +80,6 @@ func changePassword(t *testing.T, path, password string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := regexp.MustCompile(`\$2[aby]\$[^"]+`)
 	text = hash.ReplaceAllLiteral(text, []byte(testbed.Bcrypt(t, password)))
 	if err := os.WriteFile(path+".new", text, 0o644); err != nil {
 		t.Fatal(err)

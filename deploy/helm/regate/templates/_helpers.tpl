@@ -25,7 +25,8 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 
 {{- /* The configuration: what the chart knows, and over it what is in values. */ -}}
 {{- define "regate.config" -}}
-{{- $state := dict "path" "/var/lib/regate" -}}
+{{- /* A folder of the volume, which the gate makes: who may write to the volume itself is not for it to say. */ -}}
+{{- $state := dict "path" "/var/lib/regate/state" -}}
 {{- if .Values.valkey.enabled -}}
 {{- $addr := printf "%s-valkey:6379" (include "regate.name" .) -}}
 {{- $redis := dict "addrs" (list $addr) "password_file" "/secrets/valkey/password" "key_file" "/secrets/valkey/state.key" -}}
