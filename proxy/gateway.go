@@ -129,7 +129,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request) error {
 	if x.sent, err = g.routes.renamed(route, req); err != nil {
 		return err
 	}
-	if x.ticket, err = g.session(r, x); err != nil {
+	if x.ticket, x.sent, err = g.session(r, x); err != nil {
 		return err
 	}
 	if x.own() {

@@ -62,6 +62,7 @@ func (a *answer) public(text string, fit func(oci.Request) bool) (string, error)
 		}
 		path = path[i:] // what is before it is the registry's prefix, or a part of that
 		if req, ok := readLink(path, u.RawQuery); ok && fit(req) {
+			req = a.hideState(req)
 			req.Repo, req.Namespace = a.req.Repo, a.req.Namespace
 			return write(edge.Origin(a.r), req, a.ticketFor(req)), nil
 		}

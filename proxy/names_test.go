@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -66,7 +67,7 @@ func (g *gossip) succeed(w http.ResponseWriter, req oci.Request) {
 		h.Set("Link", "<"+origin+req.Path()+`?last=b&n=2>; rel="next"`)
 		_, _ = fmt.Fprintf(w, `{"name":%q,"tags":["b","a"]}`, req.Repo)
 	case oci.StartUpload, oci.AppendUpload:
-		h.Set("Location", origin+"/v2/"+req.Repo+"/blobs/uploads/"+someUpload+"?_state=x")
+		h.Set("Location", origin+"/v2/"+req.Repo+"/blobs/uploads/"+someUpload+"?_state="+url.QueryEscape(req.Repo))
 		w.WriteHeader(202)
 	case oci.FinishUpload, oci.PutManifest:
 		h.Set("Location", origin+"/v2/"+req.Repo+"/manifests/"+someDigest)

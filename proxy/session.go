@@ -134,23 +134,25 @@ func (u Uploads) grace(req oci.Request, now time.Time) time.Duration {
 var errTicket = errors.New("the URL has no ticket for this session of this client")
 
 // session returns the ticket of the upload that a request goes on with, or of
-// the one that it begins. A session that is not the client's own is unknown,
-// and so is one that another gate has begun with another key.
+// the one that it begins, and the request to the registry as that knows the
+// upload. A session that is not the client's own is unknown, and so is one that
+// another gate has begun with another key.
 //
 // A registry that does its own checking knows whose its sessions are: all that
 // a ticket is for there is to find the server.
-func (g *Gateway) session(r *http.Request, x exchange) (ticket, error) {
+func (g *Gateway) session(r *http.Request, x exchange) (t ticket, sent oci.Request, err error) {
 	if x.req.Upload == "" {
-		return ticket{expires: x.grant.Expires}, nil
+		return ticket{expires: x.grant.Expires}, x.sent, nil
 	}
 	t, ok := g.uploads.open(x.session(x.req.Upload), x.req.Ticket)
 	switch {
 	case ok || !x.route.Pool.Checked():
-		return t, nil
+		sent, err = g.uploads.revealState(x)
+		return t, sent, err
 	case x.grant.Expired(g.now()): // it was let in for the sake of the ticket
-		return t, g.challenge(r, x.route, x.req, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token has expired"})
+		return t, x.sent, g.challenge(r, x.route, x.req, &oci.Refusal{Reason: oci.InvalidToken, Msg: "token has expired"})
 	}
-	return t, lostUpload(errTicket)
+	return t, x.sent, lostUpload(errTicket)
 }
 
 // session is the client's session with an id of the registry's.

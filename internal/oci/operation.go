@@ -65,10 +65,10 @@ var operations = [...]operation{
 	GetBlob:        {"get_blob", blob, read, Pull, Pull, nil},
 	DeleteBlob:     {"delete_blob", blob, del, Delete, Delete, nil},
 	StartUpload:    {"start_upload", uploads, []string{http.MethodPost}, Pull | Push, Pull | Push, []string{"digest", "digest-algorithm", "from", "mount"}},
-	UploadStatus:   {"upload_status", upload, read, Push, Pull, []string{"_state", TicketKey}},
-	AppendUpload:   {"append_upload", upload, []string{http.MethodPatch}, Pull | Push, Pull | Push, []string{"_state", "digest", TicketKey}},
-	FinishUpload:   {"finish_upload", upload, []string{http.MethodPut}, Pull | Push, Pull | Push, []string{"_state", "digest", TicketKey}},
-	CancelUpload:   {"cancel_upload", upload, del, Push, Delete, []string{"_state", TicketKey}},
+	UploadStatus:   {"upload_status", upload, read, Push, Pull, []string{StateKey, TicketKey}},
+	AppendUpload:   {"append_upload", upload, []string{http.MethodPatch}, Pull | Push, Pull | Push, []string{StateKey, "digest", TicketKey}},
+	FinishUpload:   {"finish_upload", upload, []string{http.MethodPut}, Pull | Push, Pull | Push, []string{StateKey, "digest", TicketKey}},
+	CancelUpload:   {"cancel_upload", upload, del, Push, Delete, []string{StateKey, TicketKey}},
 	ListReferrers:  {"list_referrers", referrers, get, Pull, Pull, []string{"artifactType", "n", "last"}},
 }
 

@@ -14,6 +14,9 @@ const maxParams = 32
 // TicketKey is the one query key that is the gate's own.
 const TicketKey = "rg"
 
+// StateKey is that of what distribution keeps of an upload, for itself alone.
+const StateKey = "_state"
+
 // parseQuery keeps the keys that the operation has, and checks their values.
 //
 // Registries skip a broken pair and take the first of two equal keys, in the

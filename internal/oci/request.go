@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -229,6 +230,13 @@ func (r Request) RawQuery() string {
 
 // Param is a parameter of the query that goes upstream; "" if it is not there.
 func (r Request) Param(key string) string { return r.query.Get(key) }
+
+// WithState is the request with another state of its upload.
+func (r Request) WithState(state string) Request {
+	r.query = maps.Clone(r.query)
+	r.query.Set(StateKey, state)
+	return r
+}
 
 // After is the request for the next page of a listing: what follows last, and
 // at most n of it. A negative n leaves that to whoever answers.
