@@ -130,8 +130,10 @@ func (p *process) service(g *generation, issuer *token.Issuer) (*authsvc.Service
 	if err != nil {
 		return nil, err
 	}
+	labels := token.NewLabels(p.store)
+	refreshes := authsvc.NewRefreshes(authsvc.RefreshParts{Config: g.file.Auth.Token, Book: p.desk.book, Vouchers: g.vouchers, Labels: labels, Log: p.log})
 	return authsvc.New(authsvc.Parts{
-		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: token.NewLabels(p.store),
+		Users: login, Certificates: certs, Rules: rules, Tokens: issuer, Labels: labels, Refreshes: refreshes, Revoked: p.revoked,
 		Observe: p.meter.Token, Log: p.log,
 		Namespaces: namespaces(g.file), Guests: guests, Pages: g.pages != nil,
 	}), nil
