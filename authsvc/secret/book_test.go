@@ -26,7 +26,9 @@ type breaking struct {
 	state.Store
 	writes int                      // that go through; below zero, all do
 	lives  map[string]time.Duration // of what was put, by key
-	read   func()                   // is called after the next Get
+	ends   map[string]time.Time     // of the same, by the clock of the test
+	clock  *clock
+	read   func() // is called after the next Get
 }
 
 var errDown = errors.New("the state is down")
@@ -44,6 +46,9 @@ func (b *breaking) Put(ctx context.Context, key string, val []byte, o state.PutO
 		return 0, err
 	}
 	b.lives[key] = o.TTL
+	if b.ends[key] = b.clock.now.Add(o.TTL); o.TTL == 0 {
+		delete(b.ends, key)
+	}
 	return b.Store.Put(ctx, key, val, o)
 }
 
@@ -76,7 +81,8 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	r := &rig{clock: &clock{time.Unix(1800000000, 0)}, store: &breaking{Store: store, writes: -1, lives: map[string]time.Duration{}}}
+	r := &rig{clock: &clock{time.Unix(1800000000, 0)}}
+	r.store = &breaking{Store: store, writes: -1, lives: map[string]time.Duration{}, ends: map[string]time.Time{}, clock: r.clock}
 	r.Book = New(r.store, r.Now, nil)
 	return r
 }

@@ -86,7 +86,7 @@ func (b *Book) stamp(ctx context.Context, u use) error {
 		}
 	}
 	opts.IfRev = &rev
-	if _, err := b.store.Put(ctx, area+t.ID, val, opts); err != nil {
+	if _, err := b.store.Put(ctx, area+t.ID, val, opts); err != nil || t.Kind == Refresh {
 		return err
 	}
 	opts.IfRev = new(uint64)
