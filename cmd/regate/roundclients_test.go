@@ -111,9 +111,10 @@ func (c *ctr) push(ref string) error {
 		[]string{"images", "rm", "--sync", c.from, ref})
 }
 
-// podman has a store of its own, and its logins in a file.
+// podman has a store of its own, and its logins in a file as docker's.
 type podman struct {
 	program
+	home  string
 	certs string // folder with the CA
 }
 
@@ -121,9 +122,8 @@ func newPodman(t *testing.T, name, ca string) *podman {
 	t.Helper()
 	home := folder(t, name)
 	put(t, home+"/certs/ca.crt", ca)
-	put(t, home+"/auth.json", "{}")
 	args := []string{"--root", home + "/root", "--runroot", home + "/run", "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs"}
-	return &podman{program{"podman", args, environ(home, "REGISTRY_AUTH_FILE="+home+"/auth.json")}, filepath.Join(home, "certs")}
+	return &podman{program{"podman", args, environ(home, "REGISTRY_AUTH_FILE="+home+"/config.json")}, home, filepath.Join(home, "certs")}
 }
 
 func (p *podman) pull(ref string) error {

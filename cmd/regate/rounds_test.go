@@ -4,10 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,6 +80,9 @@ func (b *bed) serve(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("the gate has ended with %v", err)
 		}
+		if said, _ := os.ReadFile(b.log); t.Failed() {
+			t.Logf("end of the gate's log:\n%s", said[max(0, len(said)-16<<10):])
+		}
 	})
 	select {
 	case f := <-ready:
@@ -96,69 +100,126 @@ func (b *bed) serve(t *testing.T) {
 func (b *bed) ref(repo string, n int) string { return fmt.Sprintf("%s/%s:%d", b.host, repo, n) }
 
 // TestADayOfRounds: real clients log in once and work for a day, while all that
-// they were given but the login itself ends between two rounds.
+// they were given but the login itself ends between two rounds. Then their
+// account is told to end.
 func TestADayOfRounds(t *testing.T) {
 	if !inside(t) {
 		return
 	}
 	b := startBed(t)
-	all := b.clients(t)
+	all := b.logIn(t)
 	for n := range rounds {
 		began := time.Now()
-		for name, c := range all {
-			if err := c.push(b.ref(name, n)); err != nil {
-				t.Errorf("round %d: %v", n, err)
+		for _, c := range all {
+			if err := b.round(c, n); err != nil {
+				t.Fatalf("round %d, %s: %v", n, c.name, err)
 			}
-			if err := c.pull(b.ref(name, n)); err != nil {
-				t.Errorf("round %d: %v", n, err)
-			}
-		}
-		if t.Failed() {
-			b.showLog(t)
-			return
 		}
 		t.Logf("round %d: %v", n, time.Since(began).Round(time.Millisecond))
 		b.clock.forward(time.Hour)
 	}
+	b.testLogins(t, all)
+	b.testRevoked(t, all)
 	b.testNoSecrets(t, all)
 }
 
-func (b *bed) showLog(t *testing.T) {
-	said, _ := os.ReadFile(b.log)
-	t.Logf("end of the gate's log:\n%s", said[max(0, len(said)-16<<10):])
+func (b *bed) round(c login, n int) error {
+	return errors.Join(c.push(b.ref(c.name, n)), c.pull(b.ref(c.name, n)))
 }
 
-// clients have logged in, each in its own way.
-func (b *bed) clients(t *testing.T) map[string]roundClient {
+// A login is a client with what it has kept, or is given, of its only login.
+type login struct {
+	name string
+	roundClient
+	secret  string
+	refused string // what it prints when that is no longer good
+}
+
+// logIn has all clients log in: docker and podman as people do, and others with
+// the identity token that docker has got.
+func (b *bed) logIn(t *testing.T) []login {
 	t.Helper()
-	docker := newDocker(t, b.host, b.ca)
+	docker, byPassword, byToken := newDocker(t, b.host, b.ca), newPodman(t, "podman", b.ca), newPodman(t, "podman-token", b.ca)
 	if _, err := docker.run(ownerWord, "login", "--username", "alice", "--password-stdin", b.host); err != nil {
 		t.Fatal(err)
 	}
-	if err := docker.push(b.ref("seed", 0)); err != nil {
-		t.Fatal(err)
-	}
-	byPassword := newPodman(t, "podman", b.ca)
 	if _, err := byPassword.run(ownerWord, "login", "--cert-dir", byPassword.certs, "--username", "alice", "--password-stdin", b.host); err != nil {
 		t.Fatal(err)
 	}
-	engine, options := startContainerd(t, b.host, b.caFile)
-	return map[string]roundClient{
-		"docker": docker,
-		"podman": byPassword,
-		"ctr":    &ctr{engine, slices.Concat(options, []string{"--user", "alice:" + ownerWord}), b.ref("seed", 0)},
+	token := docker.identityToken(t, b.host)
+	if err := os.CopyFS(byToken.home, os.DirFS(filepath.Dir(docker.config))); err != nil {
+		t.Fatal(err)
+	}
+	seed := b.ref("seed", 0)
+	if err := docker.push(seed); err != nil {
+		t.Fatal(err)
+	}
+	engine, hosts := startContainerd(t, b.host, b.caFile)
+	return []login{
+		{"docker", docker, token, "unauthorized: "},
+		{"podman-token", byToken, token, "unauthorized: "},
+		{"ctr-refresh", &ctr{engine, append(hosts, "--refresh", token), seed}, token, "401 Unauthorized"},
+		{"podman", byPassword, ownerWord, "unauthorized: "},
+		{"ctr", &ctr{engine, append(hosts, "--user", "alice:"+ownerWord), seed}, ownerWord, "401 Unauthorized"},
 	}
 }
 
-// testNoSecrets: nothing of what the clients have shown stands in the log.
-func (b *bed) testNoSecrets(t *testing.T, _ map[string]roundClient) {
+// testLogins: docker has worked by its only login, without the password.
+func (b *bed) testLogins(t *testing.T, all []login) {
+	t.Helper()
+	if got := all[0].roundClient.(*dockerCLI).identityToken(t, b.host); got != all[0].secret {
+		t.Error("docker has another identity token than it had")
+	}
+}
+
+// testRevoked: what was given to alice is refused when that is asked for. Then
+// her account is taken away, and so is what the password was good for.
+func (b *bed) testRevoked(t *testing.T, all []login) {
+	if code, _, stderr := called(t, "", "revoke", "-c", b.config, "--subject", "alice"); code != 0 {
+		t.Fatalf("regate revoke: %d %s", code, stderr)
+	}
+	for _, c := range all {
+		if c.secret != ownerWord {
+			b.testRefused(t, c)
+		}
+	}
+	// Whoever knows the password can still log in, as the answer says.
+	text, err := os.ReadFile(b.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, b.config, strings.Replace(string(text), `"alice": {`, `"bob": {`, 1))
+	if code, _, stderr := called(t, "", "reload", "-c", b.config); code != 0 {
+		t.Fatalf("regate reload: %d %s", code, stderr)
+	}
+	for _, c := range all {
+		b.testRefused(t, c)
+	}
+}
+
+func (b *bed) testRefused(t *testing.T, c login) {
+	t.Helper()
+	if err := c.pull(b.ref(c.name, 0)); err == nil || !strings.Contains(err.Error(), c.refused) {
+		t.Errorf("%s without a login says %v, want %q in it", c.name, err, c.refused)
+	}
+}
+
+// forbidden is what stands in no log, whoever it is of.
+var forbidden = regexp.MustCompile(`eyJ[\w-]{32,}|rgt_\w{14}_\w{49}`)
+
+// testNoSecrets: nothing of what the clients have shown, or were given, stands
+// in the log.
+func (b *bed) testNoSecrets(t *testing.T, all []login) {
 	said, err := os.ReadFile(b.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{ownerWord} {
-		if strings.Contains(string(said), secret) {
-			t.Errorf("the log has %q", secret)
+	for _, c := range all {
+		if strings.Contains(string(said), c.secret) {
+			t.Errorf("the log has what %s has shown", c.name)
 		}
+	}
+	if secret := forbidden.Find(said); secret != nil {
+		t.Errorf("the log has %s", secret)
 	}
 }
