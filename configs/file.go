@@ -10,7 +10,6 @@ import (
 	"github.com/regate/regate/acme"
 	"github.com/regate/regate/authsvc"
 	"github.com/regate/regate/internal/problem"
-	"github.com/regate/regate/internal/state/local"
 	"github.com/regate/regate/proxy"
 	"github.com/regate/regate/proxy/upstream"
 )
@@ -24,7 +23,7 @@ type File struct {
 	Routes     []proxy.RouteConfig        `yaml:"routes"`
 	Catalog    proxy.CatalogConfig        `yaml:"catalog"`
 	Auth       authsvc.Config             `yaml:"auth"`
-	State      local.Config               `yaml:"state"`
+	State      State                      `yaml:"state"`
 	Log        Log                        `yaml:"log"`
 
 	// Warnings are what Load found that is worth saying, but no reason to

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/regate/regate/internal/problem"
@@ -16,15 +15,13 @@ type hint struct {
 }
 
 const (
-	notYet    = "is not there yet"
 	noPlugins = "is docker_auth's. There are no Go plugins"
 	ownLogins = "is docker_auth's. Logins are kept in state here, where docker_auth's own are not taken over: delete it, and have people log in once more"
 	ownRoot   = "is docker_auth's. Here tokens are signed with keys that change every day, below a root that registries" +
 		" take as rootcertbundle: give them what `regate root` prints, or bring your own CA as root: {cert, key}"
 )
 
-// hints come from docker_auth's files, whose keys go to other places here, and
-// from keys that are planned.
+// hints come from docker_auth's files, whose keys go to other places here.
 var hints = []hint{
 	{"team", "labels", "unknown key; use labels: {teams: …}"},
 	{"server", "registries", "unknown key; docker_auth's server section is listen and tls here"},
@@ -39,8 +36,6 @@ var hints = []hint{
 	{"certificate", "root_file", ownRoot},
 	{"key", "root_file", ownRoot},
 	{"disable_legacy_key_id", "root_file", "is docker_auth's. Tokens carry their certificate here, which every version of the registry takes: delete it"},
-	{"redis", "key_file", notYet},
-	{"refresh", "issuer", notYet},
 	{"level_token_db", "revalidate_after", ownLogins},
 	{"gcs_token_db", "revalidate_after", ownLogins},
 	{"redis_token_db", "revalidate_after", ownLogins},
@@ -49,7 +44,6 @@ var hints = []hint{
 }
 
 // unknown says what is probably meant by a key that the level does not have.
-// What is planned may stand there already, as long as it is turned off.
 func (d *decoder) unknown(e entry, known *fields, above string) {
 	if d.bad.full() {
 		return
@@ -57,9 +51,7 @@ func (d *decoder) unknown(e entry, known *fields, above string) {
 	path := problem.Key(above, e.key)
 	for _, h := range hints {
 		if h.key == e.key && known.has(h.beside) {
-			if h.say != notYet || !off(e.val) {
-				d.bad.addf(e.line, path, "%s", h.say)
-			}
+			d.bad.addf(e.line, path, "%s", h.say)
 			return
 		}
 	}
@@ -69,16 +61,4 @@ func (d *decoder) unknown(e entry, known *fields, above string) {
 		return
 	}
 	d.bad.addf(e.line, path, "unknown key; here can be %s", strings.Join(known.names, ", "))
-}
-
-// off reports whether a value asks for nothing: false, "", off, and lists and
-// mappings without anything else.
-func off(n *node) bool {
-	switch n.kind {
-	case list:
-		return len(n.items) == 0
-	case mapping:
-		return !slices.ContainsFunc(n.entries, func(e entry) bool { return !off(e.val) })
-	}
-	return n.text == "" || n.text == "off" || n.text == "false"
 }

@@ -53,6 +53,9 @@ func Check(file *configs.File) error {
 		_, err := state.LoadKey(path)
 		l.Under("state.key_file", err)
 	}
+	if cfg := file.State.Redis; cfg != nil {
+		l.Under("state.redis", cfg.Check())
+	}
 	for name, cfg := range file.Registries {
 		l.Under(problem.Key("registries", name), checkRegistry(cfg))
 	}

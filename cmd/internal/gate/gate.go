@@ -150,6 +150,9 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	defer p.workers.Wait()
 	defer p.stop()
 	p.certs.Start(p.work)
+	if shared, ok := p.store.(*state.Copy); ok {
+		p.start(func() { shared.Run(p.work) })
+	}
 	p.start(func() { p.ring.Run(p.work) })
 	p.start(func() { p.revoked.Run(p.work) })
 	p.start(func() { p.desk.book.Run(p.work) })

@@ -2,9 +2,7 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -14,42 +12,7 @@ import (
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/state"
-	"github.com/regate/regate/internal/state/local"
 )
-
-// sealed are the areas of the state that hold private keys, or who people are.
-var sealed = []string{"tls", "keys", "login", "identity"}
-
-func openState(ctx context.Context, cfg local.Config, log *zap.Logger) (state.Store, error) {
-	st, err := local.Open(ctx, cfg, log.Named("state"))
-	if err != nil {
-		return nil, err
-	}
-	key, err := openKey(ctx, cfg, st)
-	if err != nil {
-		_ = st.Close()
-		return nil, err
-	}
-	return state.Seal(st, key, sealed...), nil
-}
-
-// openKey makes a key for a new state alone: what an old one has sealed could
-// never be read with another.
-func openKey(ctx context.Context, cfg local.Config, st state.Store) (state.Key, error) {
-	if _, err := os.Stat(cfg.KeyPath()); !errors.Is(err, fs.ErrNotExist) {
-		return cfg.Key()
-	}
-	for _, area := range sealed {
-		for _, err := range st.List(ctx, area+"/") {
-			if err != nil {
-				return state.Key{}, err
-			}
-			return state.Key{}, fmt.Errorf("%s is missing, and the state in %s is encrypted with it: put it back from your copy, "+
-				"or move the directory away to begin anew (with another CA and another token root)", cfg.KeyPath(), cfg.Dir())
-		}
-	}
-	return cfg.Key()
-}
 
 // openRing adds to the options what the configuration says.
 func openRing(ctx context.Context, file *configs.File, o keyring.Options, log *zap.Logger) (*keyring.Ring, error) {

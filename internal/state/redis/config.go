@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"net"
 	"strings"
 
@@ -132,6 +133,16 @@ func (c Config) isLoopback() bool {
 		}
 	}
 	return true
+}
+
+// Check says what is wrong with the files that c names. It connects to nothing.
+func (c Config) Check() error {
+	_, keyErr := c.Key()
+	db, err := newClient(c)
+	if err == nil {
+		err = db.Close()
+	}
+	return errors.Join(keyErr, err)
 }
 
 // Key returns the key for state.Seal. It is never made here: every gate would

@@ -1,0 +1,83 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/local"
+	"github.com/regate/regate/internal/state/redis"
+)
+
+// sealed are the areas of the state that hold private keys, or who people are.
+var sealed = []string{"tls", "keys", "login", "identity"}
+
+// openState opens what the gate keeps by itself, or what it shares.
+func openState(ctx context.Context, cfg configs.State, log *zap.Logger) (state.Store, error) {
+	if cfg.Redis != nil {
+		return openShared(ctx, cfg, log)
+	}
+	st, err := local.Open(ctx, cfg.Config, log.Named("state"))
+	if err != nil {
+		return nil, err
+	}
+	key, err := openKey(ctx, cfg.Config, st)
+	if err != nil {
+		_ = st.Close()
+		return nil, err
+	}
+	return state.Seal(st, key, sealed...), nil
+}
+
+// openShared opens what a fleet shares, and the copy that this gate goes on
+// with while it is away. The copy is a directory of its own: what a gate that
+// was alone has in path has another key.
+func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.Store, error) {
+	key, err := cfg.Redis.Key()
+	if err != nil {
+		return nil, err
+	}
+	near, err := local.Open(ctx, local.Config{Path: filepath.Join(cfg.Dir(), "copy")}, log.Named("copy"))
+	if err != nil {
+		return nil, err
+	}
+	far, err := redis.Open(ctx, *cfg.Redis, log.Named("state"))
+	if err != nil {
+		return nil, errors.Join(err, near.Close())
+	}
+	opts := state.CopyOptions{Keeps: isKept, Mirrors: []string{"revoked/"}}
+	return state.NewCopy(state.Seal(far, key, sealed...), state.Seal(near, key, sealed...), opts, log.Named("state")), nil
+}
+
+// isKept reports whether a value is worth keeping beside the shared state:
+// certificates and keys, without what only matters while one is ordered.
+func isKept(key string) bool {
+	area, rest, _ := strings.Cut(key, "/")
+	return area == "keys" || area == "tls" && rest != "probe" && !strings.Contains(rest, "/challenge_tokens/")
+}
+
+// openKey makes a key for a new state alone: what an old one has sealed could
+// never be read with another.
+func openKey(ctx context.Context, cfg local.Config, st state.Store) (state.Key, error) {
+	if _, err := os.Stat(cfg.KeyPath()); !errors.Is(err, fs.ErrNotExist) {
+		return cfg.Key()
+	}
+	for _, area := range sealed {
+		for _, err := range st.List(ctx, area+"/") {
+			if err != nil {
+				return state.Key{}, err
+			}
+			return state.Key{}, fmt.Errorf("%s is missing, and the state in %s is encrypted with it: put it back from your copy, "+
+				"or move the directory away to begin anew (with another CA and another token root)", cfg.KeyPath(), cfg.Dir())
+		}
+	}
+	return cfg.Key()
+}
