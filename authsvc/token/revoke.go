@@ -20,17 +20,19 @@ func (r *Revocations) RevokeToken(ctx context.Context, id string) error {
 	return r.revoke(ctx, kindToken, id)
 }
 
-// RevokeFamily refuses all tokens that follow from one secret of package secret,
-// by its id, and the secret itself. Whoever ends a secret says so here as well.
-func (r *Revocations) RevokeFamily(ctx context.Context, id string) error {
-	return r.revoke(ctx, kindFamily, id)
+// RevokeFamily refuses all tokens that follow from secrets of package secret, by
+// their ids, and the secrets themselves. Whoever ends one says so here as well.
+func (r *Revocations) RevokeFamily(ctx context.Context, ids ...string) error {
+	return r.revoke(ctx, kindFamily, ids...)
 }
 
-func (r *Revocations) revoke(ctx context.Context, kind, id string) error {
+func (r *Revocations) revoke(ctx context.Context, kind string, ids ...string) error {
 	until := strconv.FormatInt(r.now().Unix(), 10)
-	key := revokedArea + kind + "/" + url.PathEscape(id)
-	if _, err := r.store.Put(ctx, key, []byte(until), state.PutOpts{TTL: remembered}); err != nil {
-		return err
+	for _, id := range ids {
+		key := revokedArea + kind + "/" + url.PathEscape(id)
+		if _, err := r.store.Put(ctx, key, []byte(until), state.PutOpts{TTL: remembered}); err != nil {
+			return err
+		}
 	}
 	return r.load(ctx)
 }

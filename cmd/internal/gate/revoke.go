@@ -3,19 +3,22 @@ package gate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
 	"go.uber.org/zap"
 
+	"github.com/regate/regate/authsvc/secret"
 	"github.com/regate/regate/internal/oci"
 )
 
-// A Revocation names what is to be refused: one of both.
+// A Revocation names what is to be refused: one of the three.
 type Revocation struct {
 	Subject *string `json:"subject,omitempty"` // an account: all its tokens up to now; "" is the anonymous
 	Token   string  `json:"token,omitempty"`   // one token, by the id that the log has
+	Family  string  `json:"family,omitempty"`  // a secret, by its id, and all tokens that follow from it
 }
 
 // maxRevocation bounds what the control socket reads.
@@ -33,24 +36,62 @@ func (p *process) serveRevoke(w http.ResponseWriter, r *http.Request) error {
 		p.log.Error("nothing was revoked", zap.String("by", peerOf(r)), zap.Error(err))
 		return oci.Errorf(oci.Unavailable, "nothing was revoked: %v", err)
 	}
-	p.log.Info("revoked", zap.String("by", peerOf(r)), zap.Stringp("subject", asked.Subject), zap.String("token", asked.Token))
+	p.log.Info("revoked", zap.String("by", peerOf(r)), zap.Stringp("subject", asked.Subject), zap.String("token", asked.Token),
+		zap.String("family", asked.Family))
 	_, err = fmt.Fprintln(w, answer)
 	return err
 }
 
-// revoke ends personal tokens first: with one of them, there would be a new
-// token at once.
 func (p *process) revoke(ctx context.Context, asked Revocation) (answer string, err error) {
-	if asked.Subject == nil {
-		return fmt.Sprintf("The token %s is refused from now on.", asked.Token), p.revoked.RevokeToken(ctx, asked.Token)
+	switch {
+	case asked.Subject != nil:
+		return p.revokeSubject(ctx, *asked.Subject)
+	case asked.Family != "":
+		return p.revokeFamily(ctx, asked.Family)
 	}
-	n, err := p.desk.book.RevokeAll(ctx, *asked.Subject, "")
+	return fmt.Sprintf("The token %s is refused from now on.", asked.Token), p.revoked.RevokeToken(ctx, asked.Token)
+}
+
+// revokeSubject ends secrets first: with one of them, there would be a new token
+// at once. Who has shown one by then and waits for a directory gets a token that
+// is of a family which is revoked.
+func (p *process) revokeSubject(ctx context.Context, account string) (answer string, err error) {
+	all, err := p.desk.book.List(ctx, account)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("All tokens that %q was given up to now are refused, and %d personal tokens have ended.\n"+
-			"Whoever can still log in gets new ones: close the account as well, where it is kept.", *asked.Subject, n),
-		p.revoked.RevokeSubject(ctx, *asked.Subject)
+	ids, kinds := make([]string, len(all)), map[string]int{}
+	for i, t := range all {
+		ids[i] = t.ID
+		kinds[t.Kind]++
+	}
+	_, err = p.desk.book.RevokeAll(ctx, account, "")
+	err = errors.Join(err, p.revoked.RevokeFamily(ctx, ids...), p.revoked.RevokeSubject(ctx, account))
+	return fmt.Sprintf("All tokens that %q was given up to now are refused. Ended have %d logins of docker, %d personal tokens\n"+
+		"and %d secrets of robots. Whoever can still log in gets new ones: close the account as well, where it is kept.",
+		account, kinds[secret.Refresh], kinds[secret.Personal], kinds[secret.Robot]), err
+}
+
+func (p *process) revokeFamily(ctx context.Context, id string) (answer string, err error) {
+	t, err := p.desk.book.Get(ctx, id)
+	switch {
+	case errors.Is(err, secret.ErrUnknown):
+		answer, err = fmt.Sprintf("No secret has the id %q (any more). What has followed from it is refused from now on.", id), nil
+	case err == nil:
+		answer, err = fmt.Sprintf("The %s %q of %q has ended, and all that has followed from it is refused.", kindOf(t), t.Name, t.Owner), p.desk.book.EndOf(ctx, t)
+	}
+	return answer, errors.Join(err, p.revoked.RevokeFamily(ctx, id))
+}
+
+// kindOf is what people call a secret.
+func kindOf(t secret.Token) string {
+	switch t.Kind {
+	case secret.Refresh:
+		return "login of"
+	case secret.Robot:
+		return "secret of the robot"
+	}
+	return t.Kind + " token"
 }
 
 // Revoke has the gate refuse tokens, and returns what it says of that, or
