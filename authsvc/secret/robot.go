@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -24,18 +23,6 @@ var (
 	ErrNoRobot = errors.New("there is no such robot")
 )
 
-// robotName is what can be written into a shell, a log and a file's name as it
-// stands.
-var robotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
-// CheckRobot reports what is wrong with the name of a robot.
-func CheckRobot(name string) error {
-	if !robotName.MatchString(name) {
-		return fmt.Errorf("%q is no name for a robot: it has up to 64 letters, digits, and . _ -, and begins with a letter or a digit", name)
-	}
-	return nil
-}
-
 // Robot returns the secrets of a robot, the newest first, also those that have
 // expired lately.
 func (b *Book) Robot(ctx context.Context, owner, name string) ([]Token, error) {
@@ -50,12 +37,12 @@ func (b *Book) alive(all []Token) []Token {
 
 // newRobot returns an error unless t can be the first secret of a robot.
 func (b *Book) newRobot(ctx context.Context, t Token) error {
-	if err := CheckRobot(t.Name); err != nil {
+	if err := CheckName(Robot, t.Name); err != nil {
 		return err
 	}
 	all, err := b.Robot(ctx, t.Owner, t.Name)
 	if err == nil && len(b.alive(all)) > 0 {
-		err = fmt.Errorf("%w: %q of %q", ErrExists, t.Name, t.Owner)
+		err = fmt.Errorf("%w: %q of %q can be given another secret", ErrExists, t.Name, t.Owner)
 	}
 	return err
 }
@@ -95,7 +82,8 @@ func (b *Book) Rotate(ctx context.Context, r Rotation) (done Rotated, err error)
 	case len(all) == 0:
 		return done, fmt.Errorf("%w: %q of %q", ErrNoRobot, r.Name, r.Owner)
 	case len(old) >= liveSecrets && r.Keep > 0:
-		return done, fmt.Errorf("%w: %d secrets of %q are good, and one of them must have ended before there is another", ErrTooMany, len(old), r.Name)
+		return done, fmt.Errorf("%w: %d secrets of %q are good, and there is another only when one of them has ended (the next does at %s), or if none is to be kept",
+			ErrTooMany, len(old), r.Name, firstEnd(old).UTC().Format(time.RFC3339))
 	}
 	next := b.after(all[0], r)
 	if err := b.room(ctx, next); err != nil {
@@ -116,6 +104,16 @@ func (b *Book) Rotate(ctx context.Context, r Rotation) (done Rotated, err error)
 		}
 	}
 	return done, nil
+}
+
+// firstEnd is when the first of several secrets ends, of which one does.
+func firstEnd(all []Token) (end time.Time) {
+	for _, t := range all {
+		if !t.Expires.IsZero() && (end.IsZero() || t.Expires.Before(end)) {
+			end = t.Expires
+		}
+	}
+	return end
 }
 
 // after is the secret that follows last.

@@ -146,13 +146,25 @@ func TestOneRobotOfAName(t *testing.T) {
 	}
 }
 
+func TestNamesOfTokens(t *testing.T) {
+	for name, good := range map[string]bool{
+		"laptop": true, "alice's old laptop": true, "Küche 2": true, strings.Repeat("ä", 64): true,
+		"": false, strings.Repeat("ä", 65): false, "a\nb": false, "\xff": false, "a\u202eb": false, "\x1b[2J": false,
+	} {
+		err := CheckName(Personal, name)
+		if (err == nil) != good || err != nil && strings.ContainsAny(err.Error(), "\n\x1b\xff\u202e") {
+			t.Errorf("CheckName(%q) = %q", name, err)
+		}
+	}
+}
+
 func TestNamesOfRobots(t *testing.T) {
 	for name, good := range map[string]bool{
 		"deploy": true, "ci-2_b.x": true, "R": true, "0": true, strings.Repeat("a", 64): true,
 		"": false, "-x": false, ".x": false, "robot$x": false, "a b": false, "a/b": false, "ä": false, "a\n": false, strings.Repeat("a", 65): false,
 	} {
-		if err := CheckRobot(name); (err == nil) != good {
-			t.Errorf("CheckRobot(%q) = %v", name, err)
+		if err := CheckName(Robot, name); (err == nil) != good || err != nil && !errors.Is(err, ErrName) {
+			t.Errorf("CheckName(%q) = %v", name, err)
 		}
 		r := newRig(t)
 		if _, _, err := r.Create(t.Context(), Token{Kind: Robot, Owner: "team-ci", Name: name}); (err == nil) != good {

@@ -60,7 +60,7 @@ tokens that docker login needs, checks every request, and streams what it lets t
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		serveCommand(s), checkCommand(s), explainCommand(s), hashCommand(s), importCommand(s),
-		reloadCommand(s), revokeCommand(s), rootCommand(s), trustCommand(s), versionCommand(s),
+		reloadCommand(s), revokeCommand(s), rootCommand(s), tokenCommand(s), trustCommand(s), versionCommand(s),
 	)
 	return root
 }

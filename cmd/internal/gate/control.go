@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -70,6 +71,8 @@ func (p *process) serveControl(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case r.Method == http.MethodPost && r.URL.Path == revokePath:
 		return p.serveRevoke(w, r)
+	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, tokenPath):
+		return p.serveTokens(w, r)
 	case r.Method == http.MethodGet && r.URL.Path == rootPath:
 		_, err := w.Write(p.ring.RootPEM())
 		return err
