@@ -46,7 +46,7 @@ func newCI(t testing.TB, more ...authn.Authenticator) (*rig, *ci) {
 	}
 	users, err := workload.New(workload.Config{{
 		IssuerConfig: idp.IssuerConfig{Issuer: ciIssuer, Audience: []string{"gate"}, JWKSFile: file},
-		Rules:        []workload.Rule{{Claims: map[string]string{"sub": "job"}, Account: "dev", Labels: map[string][]string{"team": {"${team}"}}}},
+		Rules:        []workload.Rule{{Claims: map[string]workload.Pattern{"sub": "job"}, Account: "dev", Labels: map[string][]string{"team": {"${team}"}}}},
 	}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)

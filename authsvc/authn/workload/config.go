@@ -34,16 +34,25 @@ type Rule struct {
 	// a list, any value will do. Parts of a name after dots are those of objects:
 	// kubernetes.io.namespace is namespace in kubernetes.io. One of the claims at
 	// least must pin the owner.
-	Claims map[string]string `yaml:"claims"`
+	Claims map[string]Pattern `yaml:"claims"`
 
 	// Account is the name of the account, in which ${NAME} is a claim that has
-	// one value. Required.
+	// one value, and ${lower:NAME} the same in small letters. Required.
 	Account string `yaml:"account"`
 
 	// Labels are what rules may ask about the account. ${NAME} is a claim; one
 	// that is a list makes a value for each of its own, one that is missing none.
 	// A value with a claim in it is taken literally, as are its stars.
 	Labels map[string][]string `yaml:"labels"`
+}
+
+// A Pattern is what a claim must be. Without quotes true and false are the text.
+type Pattern string
+
+// UnmarshalText takes any text.
+func (p *Pattern) UnmarshalText(text []byte) error {
+	*p = Pattern(text)
+	return nil
 }
 
 const star = "*"
@@ -93,7 +102,7 @@ func (r Rule) validate() error {
 	for _, name := range slices.Sorted(maps.Keys(r.Claims)) {
 		path := problem.Key("claims", name)
 		l.Under(path, checkName(name))
-		l.Under(path, checkPattern(r.Claims[name]))
+		l.Under(path, checkPattern(string(r.Claims[name])))
 	}
 	switch {
 	case r.Account == "":

@@ -8,7 +8,7 @@ import (
 	"github.com/regate/regate/internal/problem"
 )
 
-type claims = map[string]string
+type claims = map[string]Pattern
 
 // checked is what Validate says of a rule: mistakes, and after them warnings.
 func checked(c Config) (wrong, odd string) {
@@ -187,7 +187,7 @@ func FuzzRule(f *testing.F) {
 	f.Add("sub", "repo:acme/*:ref:*", "ci/${sub}", "l-${sub}", "repo:acme/app:ref:x")
 	f.Add("a.b", "*", "${a.b}", "${a}", "x")
 	f.Fuzz(func(t *testing.T, claim, pattern, account, label, value string) {
-		r := Rule{claims{claim: pattern}, account, map[string][]string{"l": {label}}}
+		r := Rule{claims{claim: Pattern(pattern)}, account, map[string][]string{"l": {label}}}
 		if r.validate() != nil {
 			return
 		}

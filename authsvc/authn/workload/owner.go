@@ -70,7 +70,7 @@ func (c IssuerConfig) checkOwner(r Rule) error {
 	var l problem.List
 	best, by := forMany+1, ""
 	for _, claim := range slices.Sorted(maps.Keys(r.Claims)) {
-		if k, ok := c.pins(claim, r.Claims[claim]); ok && k < best {
+		if k, ok := c.pins(claim, string(r.Claims[claim])); ok && k < best {
 			best, by = k, claim
 		}
 	}

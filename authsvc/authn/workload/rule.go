@@ -19,7 +19,7 @@ type rule struct {
 func compileRule(r Rule) rule {
 	c := rule{account: parseTemplate(r.Account), labels: make(map[string][]template, len(r.Labels))}
 	for _, name := range slices.Sorted(maps.Keys(r.Claims)) {
-		c.when = append(c.when, compile(name, r.Claims[name]))
+		c.when = append(c.when, compile(name, string(r.Claims[name])))
 	}
 	for label, values := range r.Labels {
 		for _, text := range values {
@@ -38,7 +38,7 @@ func (r rule) matches(claims idp.Claims) bool {
 func (r rule) identify(claims idp.Claims) (id authn.Identity, err error) {
 	values := make(map[string]string, len(r.account.claims))
 	for _, name := range r.account.claims {
-		found := valuesOf(claims, name)
+		found := said(claims, name)
 		if len(found) != 1 || found[0] == "" {
 			return id, unfit("its account needs the claim %s, with one value", name)
 		}
@@ -83,7 +83,7 @@ func (r rule) labelsOf(claims idp.Claims) (authn.Labels, error) {
 func (t template) values(claims idp.Claims) (all []string, err error) {
 	one, many, each := make(map[string]string, len(t.claims)), "", []string{""}
 	for _, name := range t.claims {
-		found := slices.DeleteFunc(valuesOf(claims, name), func(v string) bool { return v == "" })
+		found := slices.DeleteFunc(said(claims, name), func(v string) bool { return v == "" })
 		switch {
 		case len(found) == 0:
 			return nil, nil

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/regate/regate/authsvc/idp"
 )
 
 // variable is what is replaced in a template. It is done once, so nothing in a
@@ -14,7 +16,23 @@ var variable = regexp.MustCompile(`\$\{([^{}]*)\}`)
 // A template is text with claims in it.
 type template struct {
 	text   string
-	claims []string // each once
+	claims []string // each once, as they are written
+}
+
+// lower before the name of a claim puts it there in small letters: repositories
+// of images have no others, those of code do.
+const lower = "lower:"
+
+// said are the values of a claim that a template mentions.
+func said(claims idp.Claims, mention string) []string {
+	name, small := strings.CutPrefix(mention, lower)
+	values := valuesOf(claims, name)
+	if small {
+		for i, v := range values {
+			values[i] = strings.ToLower(v)
+		}
+	}
+	return values
 }
 
 func parseTemplate(text string) template {
@@ -29,8 +47,8 @@ func parseTemplate(text string) template {
 
 // checkTemplate has known say what is wrong with the claims of a template.
 func checkTemplate(text string, known func(name string) error) error {
-	for _, name := range parseTemplate(text).claims {
-		if err := known(name); err != nil {
+	for _, mention := range parseTemplate(text).claims {
+		if err := known(strings.TrimPrefix(mention, lower)); err != nil {
 			return err
 		}
 	}

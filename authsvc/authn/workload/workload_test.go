@@ -23,7 +23,7 @@ var job = object{
 	"ref": "refs/heads/main", "ref_type": "branch", "environment": "prod", "event_name": "push", "head_ref": "",
 	"job_workflow_ref": "acme/app/.github/workflows/build.yml@refs/heads/main", "run_attempt": 1, "ref_protected": true,
 	"groups": []any{"a", "b/c", 3}, "others": []any{"x", "y"}, "kubernetes.io": object{"namespace": "prod", "serviceaccount": object{"name": "web"}},
-	"wild": "**", "long": strings.Repeat("x", 257), "line": "a\nb", "a.b": "dots", "a": object{"b": "object"},
+	"Path": "acMe", "wild": "**", "long": strings.Repeat("x", 257), "line": "a\nb", "a.b": "dots", "a": object{"b": "object"},
 }
 
 func labels(pattern bool, values ...string) (all []authn.Label) {
@@ -33,7 +33,7 @@ func labels(pattern bool, values ...string) (all []authn.Label) {
 	return all
 }
 
-var mine = map[string]string{"repository_owner_id": "65"}
+var mine = claims{"repository_owner_id": "65"}
 
 // What the rules make of job: an account with labels, or what its holder is told.
 var ruleTests = []struct {
@@ -44,6 +44,7 @@ var ruleTests = []struct {
 }{
 	{name: "a name", rules: []Rule{{Claims: mine, Account: "ci"}}, want: authn.Identity{Account: "ci"}},
 	{name: "claims in it", rules: []Rule{{Claims: mine, Account: "ci/${repository}@${run_attempt}$"}}, want: authn.Identity{Account: "ci/acme/app@1$"}},
+	{name: "in small letters", rules: []Rule{{Claims: mine, Account: "ci/${lower:Path}/${Path}", Labels: map[string][]string{"l": {"${lower:Path}"}}}}, want: authn.Identity{Account: "ci/acme/acMe", Labels: authn.Labels{"l": labels(false, "acme")}}},
 	{name: "a claim within", rules: []Rule{{Claims: mine, Account: "${kubernetes.io.namespace}-${kubernetes.io.serviceaccount.name}"}}, want: authn.Identity{Account: "prod-web"}},
 	{name: "a list of one is not there", rules: []Rule{{Claims: mine, Account: "x-${groups}"}}, no: "its account needs the claim groups, with one value"},
 	{name: "no such claim", rules: []Rule{{Claims: mine, Account: "x-${team}"}}, no: "its account needs the claim team"},
@@ -54,8 +55,8 @@ var ruleTests = []struct {
 	{name: "a line", rules: []Rule{{Claims: mine, Account: "x-${line}"}}, no: "its claims make no name"},
 
 	{name: "the first", rules: []Rule{{Claims: mine, Account: "a"}, {Claims: mine, Account: "b"}}, want: authn.Identity{Account: "a"}},
-	{name: "the second", rules: []Rule{{Claims: map[string]string{"repository_owner_id": "6"}, Account: "a"}, {Claims: mine, Account: "b"}}, want: authn.Identity{Account: "b"}},
-	{name: "none", rules: []Rule{{Claims: map[string]string{"repository_owner_id": "6"}, Account: "a"}}, no: `no rule of jwt_auth is for it; its sub is "repo:acme/app:ref:refs/heads/main"`},
+	{name: "the second", rules: []Rule{{Claims: claims{"repository_owner_id": "6"}, Account: "a"}, {Claims: mine, Account: "b"}}, want: authn.Identity{Account: "b"}},
+	{name: "none", rules: []Rule{{Claims: claims{"repository_owner_id": "6"}, Account: "a"}}, no: `no rule of jwt_auth is for it; its sub is "repo:acme/app:ref:refs/heads/main"`},
 
 	{name: "labels", rules: []Rule{{Claims: mine, Account: "ci", Labels: map[string][]string{
 		"from": {"github", "we*"}, "repo": {"${repository}", "${wild}"}, "group": {"g-${groups}"}, "pair": {"${ref_type}:${others}"}, "none": {"${team}", "${head_ref}"}}}},
@@ -88,15 +89,16 @@ func TestRules(t *testing.T) {
 
 // Which claims hold. A star stands for something, but for no more than a part.
 func TestConditions(t *testing.T) {
-	claims := object{"pull_request": "true"}
-	for _, c := range []object{job, claims} {
+	said := object{"pull_request": "true"}
+	for _, c := range []object{job, said} {
 		for name, v := range c {
-			claims[name] = v
+			said[name] = v
 		}
 	}
 	for _, tt := range []struct {
-		claim, pattern string
-		want           bool
+		claim   string
+		pattern Pattern
+		want    bool
 	}{
 		{"repository", "acme/app", true},
 		{"repository", "acme/*", true},
@@ -131,8 +133,8 @@ func TestConditions(t *testing.T) {
 		{"line", "a", false},
 		{"wild", "**", true},
 	} {
-		u := open(t, config(t, Rule{Claims: map[string]string{tt.claim: tt.pattern}, Account: "x"}), nil)
-		_, err := u.Before(nobody).Authenticate(t.Context(), authn.Credentials{Password: jwt(t, claims)})
+		u := open(t, config(t, Rule{Claims: claims{tt.claim: tt.pattern}, Account: "x"}), nil)
+		_, err := u.Before(nobody).Authenticate(t.Context(), authn.Credentials{Password: jwt(t, said)})
 		if got := err == nil; got != tt.want {
 			t.Errorf("%s: %q holds: %v, %v", tt.claim, tt.pattern, got, err)
 		}
@@ -182,7 +184,7 @@ func TestIssuerThatCannotBeAskedIsNoRefusal(t *testing.T) {
 
 func TestLogSaysWhichRule(t *testing.T) {
 	core, logged := observer.New(zap.DebugLevel)
-	u := open(t, config(t, Rule{Claims: map[string]string{"repository_id": "1"}, Account: "x"}, Rule{Claims: mine, Account: "ci/${repository}"}), zap.New(core))
+	u := open(t, config(t, Rule{Claims: claims{"repository_id": "1"}, Account: "x"}, Rule{Claims: mine, Account: "ci/${repository}"}), zap.New(core))
 	password := jwt(t, job)
 	if _, err := u.Before(nobody).Authenticate(t.Context(), authn.Credentials{Account: "token", Password: password}); err != nil {
 		t.Fatal(err)
@@ -240,7 +242,7 @@ func TestFileThatIsWrong(t *testing.T) {
 func BenchmarkWorkloadKnownLogin(b *testing.B) {
 	rules := []Rule{}
 	for i := range 20 {
-		rules = append(rules, Rule{Claims: map[string]string{"repository_owner_id": "65", "repository": fmt.Sprintf("acme/*-%d", i)}, Account: "x"})
+		rules = append(rules, Rule{Claims: claims{"repository_owner_id": "65", "repository": Pattern(fmt.Sprintf("acme/*-%d", i))}, Account: "x"})
 	}
 	rules = append(rules, Rule{Claims: mine, Account: "ci/${repository}", Labels: map[string][]string{"ref": {"${ref}"}}})
 	users := open(b, config(b, rules...), nil).Before(nobody)
