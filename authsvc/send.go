@@ -56,7 +56,7 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 	s.log.Info("token issued",
 		zap.String("subject", a.id.Account), zap.String("client_id", clip(a.ask.client)), zap.Stringer("client", a.ask.cred.From),
 		zap.String("service", a.audience), zap.String("wanted", clip(a.ask.scope.String())), zap.String("granted", clip(a.granted.String())),
-		zap.String("token", signed.ID), zap.String("family", family))
+		zap.String("token", signed.ID), zap.String("family", family), zap.String("robot", robotOf(a.id)))
 
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

@@ -153,8 +153,16 @@ func (s *Service) identify(ctx context.Context, cred authn.Credentials, to whith
 	case s.revoked != nil && id.Via.Family != "" && s.revoked.Family(id.Via.Family):
 		return authn.Identity{}, unauthenticated("access was revoked")
 	}
-	rec.Subject = id.Account
+	rec.Subject, rec.Family, rec.Robot = id.Account, id.Via.Family, robotOf(id)
 	return id, nil
+}
+
+// robotOf is the name of the robot that acts for an account; "" if none does.
+func robotOf(id authn.Identity) string {
+	if id.Via.Means != authn.ByRobot {
+		return ""
+	}
+	return id.Via.Name
 }
 
 // badRefresh is what somebody reads whose docker has kept a refresh token for

@@ -128,7 +128,7 @@ func (s *scope) wire(f []zap.Field, r *http.Request, o Outcome) []zap.Field {
 // fields appends what the steps learnt.
 func (rec *Record) fields(f []zap.Field) []zap.Field {
 	for _, t := range [...]struct{ key, value string }{
-		{"op", rec.Op}, {"repo", rec.Repo}, {"subject", rec.Subject}, {"token", rec.TokenID},
+		{"op", rec.Op}, {"repo", rec.Repo}, {"subject", rec.Subject}, {"robot", rec.Robot}, {"token", rec.TokenID}, {"family", rec.Family},
 		{"route", rec.Route}, {"upstream", rec.Upstream},
 	} {
 		if t.value != "" {

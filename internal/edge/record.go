@@ -10,6 +10,8 @@ type Record struct {
 	Repo     string
 	Subject  string // the account; "" is the anonymous
 	TokenID  string // jti of the token that was shown or issued
+	Family   string // id of the secret that was shown in the place of a password
+	Robot    string // its name, if it is a machine's
 	Route    string // name of the registry that was chosen
 	Upstream string // host:port that was asked
 
