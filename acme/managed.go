@@ -34,6 +34,7 @@ type managed struct {
 	configs atomic.Pointer[map[string]*certmagic.Config] // by host, of the plan that is carried out
 	cache   *certmagic.Cache
 	kick    chan struct{} // a new plan is there
+	loaded  chan struct{} // closed when the first plan was carried out
 	stop    context.CancelFunc
 	done    chan struct{}
 
@@ -61,7 +62,7 @@ type order struct {
 func newManaged(s *shelf, store state.Store, every intervals, log *zap.Logger) *managed {
 	return &managed{
 		shelf: s, storage: newStorage(store, every.storage, log), every: every, pace: newPace(every.pause, every.again), log: log,
-		kick: make(chan struct{}, 1), carried: newPlan(nil, nil, false),
+		kick: make(chan struct{}, 1), loaded: make(chan struct{}), carried: newPlan(nil, nil, false),
 		orders: map[string]order{}, retired: map[certmagic.SubjectIssuer]bool{}, revived: map[string]bool{},
 		misses: map[string][]error{}, troubles: map[string]Trouble{}, fresh: map[string]*x509.Certificate{},
 	}
@@ -115,12 +116,14 @@ func (m *managed) run(ctx context.Context) {
 	sweeper.Go(func() { m.sweep(ctx) })
 	tick := time.NewTicker(m.every.reconcile)
 	defer tick.Stop()
+	first := sync.OnceFunc(func() { close(m.loaded) })
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.kick: // there is one from before the start
 			m.reconcile(ctx, false)
+			first()
 		case <-tick.C:
 			m.reconcile(ctx, true)
 		}

@@ -138,6 +138,17 @@ func (m *Manager) Start(ctx context.Context) {
 	}
 }
 
+// Loaded is closed when what there was of certificates before Start has been
+// found, or could not be: handshakes before that may find none.
+func (m *Manager) Loaded() <-chan struct{} {
+	if m.managed != nil {
+		return m.managed.loaded
+	}
+	all := make(chan struct{}) // files were read when they were prepared
+	close(all)
+	return all
+}
+
 // Close ends what Start began and waits for it. The store must still be open.
 func (m *Manager) Close() {
 	if s := m.source(); s != nil {

@@ -255,7 +255,7 @@ func TestRestartFindsCAAndCertificates(t *testing.T) {
 	cfg := internal("a.example.com", "10.0.0.1")
 	every := brisk()
 	every.reconcile = time.Hour // what is stored is there at once, not at the next look
-	run := func() (ca string, serials []string) {
+	run := func(again bool) (ca string, serials []string) {
 		st := openStoreAt(t, dir)
 		defer st.Close()
 		m, err := newManager(t.Context(), cfg, Deps{Store: st, CAFile: filepath.Join(dir, "ca.pem")}, every)
@@ -264,14 +264,17 @@ func TestRestartFindsCAAndCertificates(t *testing.T) {
 		}
 		m.Start(t.Context())
 		defer m.Close()
+		if <-m.Loaded(); again && !complete(m.shelf) {
+			t.Error("loaded, and a handshake would find no certificate")
+		}
 		waitAll(t, m)
 		for _, h := range cfg.Hosts {
 			serials = append(serials, m.shelf.view.Load().certs[h][0].Leaf.SerialNumber.String())
 		}
 		return m.CAFingerprint(), serials
 	}
-	ca1, serials1 := run()
-	ca2, serials2 := run()
+	ca1, serials1 := run(false)
+	ca2, serials2 := run(true)
 	if ca1 != ca2 || !slices.Equal(serials1, serials2) {
 		t.Errorf("after a restart CA %s and serials %v, before %s and %v", ca2, serials2, ca1, serials1)
 	}

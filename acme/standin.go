@@ -12,10 +12,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// standIn serves, until there is a certificate of the CAs that host has now,
-// one that an earlier CA has issued: after a restart certmagic knows of none
-// but theirs, and a CA that is down, or a misspelt account, would otherwise
-// take a host away that has months left.
+// standIn serves what is stored for host until certmagic has looked for itself,
+// which it does behind our back: handshakes come at once. That may be one that
+// an earlier CA has issued. After a restart certmagic knows of none but those of
+// the CAs that host has now, and a CA that is down, or a misspelt account, would
+// otherwise take a host away that has months left.
 func (m *managed) standIn(ctx context.Context, host string, now []string) {
 	if len(m.shelf.view.Load().certs[host]) > 0 {
 		return
@@ -25,13 +26,15 @@ func (m *managed) standIn(ctx context.Context, host string, now []string) {
 		return // there are none, or the state has a trouble of its own
 	}
 	var best *tls.Certificate
+	earlier := true
 	for _, dir := range issuers {
 		cert := m.usable(ctx, dir, host)
 		if cert == nil {
 			continue
 		}
 		if slices.Contains(now, path.Base(dir)) {
-			return // certmagic will find it
+			best, earlier = cert, false
+			break
 		}
 		if best == nil || cert.Leaf.NotAfter.After(best.Leaf.NotAfter) {
 			best = cert
@@ -43,6 +46,9 @@ func (m *managed) standIn(ctx context.Context, host string, now []string) {
 	m.shelf.put(host, best)
 	for _, h := range m.plan.Load().covers[host] {
 		m.shelf.put(h, best)
+	}
+	if !earlier {
+		return
 	}
 	m.log.Info("certificate of an earlier CA stands in", zap.String("host", host), zap.Time("not_after", best.Leaf.NotAfter))
 }

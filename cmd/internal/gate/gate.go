@@ -156,9 +156,11 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	p.start(func() { p.ring.Run(p.work) })
 	p.start(func() { p.revoked.Run(p.work) })
 	p.start(func() { p.desk.book.Run(p.work) })
+	p.start(func() { p.desk.ending.Run(p.work) })
 	p.start(func() { p.followSignals(p.work) })
 	p.start(func() { p.watch.Run(p.work, func() { _ = p.reload(p.work) }) })
 
+	p.awaitCertificates(ctx)
 	failed := make(chan error, len(doors))
 	for _, d := range doors {
 		p.start(func() { failed <- d.serve() })
@@ -171,6 +173,24 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	case err := <-failed:
 		closeAll(doors)
 		return err
+	}
+}
+
+// loading is how long nobody is served while the state is asked for certificates.
+const loading = 3 * time.Second
+
+// awaitCertificates lets who connects at once wait until those are found that
+// are there already, instead of turning them away: on a socket that was opened
+// for the gate there may be many, and a balancer takes no excuses. Where the
+// state is slow, who has none waits no longer.
+func (p *process) awaitCertificates(ctx context.Context) {
+	late := time.NewTimer(loading)
+	defer late.Stop()
+	select {
+	case <-p.certs.Loaded():
+	case <-late.C:
+		p.log.Warn("not all certificates are found yet, and clients are served all the same")
+	case <-ctx.Done():
 	}
 }
 
