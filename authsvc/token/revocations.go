@@ -87,11 +87,13 @@ func (r *Revocations) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
 	next := r.inForce()
-	for e, err := range r.store.List(ctx, revokedArea) {
-		if err != nil {
-			return err
+	for kind := range next { // each is together in every engine, all of them are not
+		for e, err := range r.store.List(ctx, revokedArea+kind+"/") {
+			if err != nil {
+				return err
+			}
+			r.add(next, e)
 		}
-		r.add(next, e)
 	}
 	r.live.Store(&next)
 	return nil

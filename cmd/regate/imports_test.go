@@ -16,56 +16,57 @@ const module = "github.com/regate/regate/"
 // mayImport is the picture of the module: which of our packages each package
 // may import. Everybody may import those in everywhere.
 var mayImport = map[string][]string{
-	"internal/oci":                {},
-	"internal/state":              {},
-	"internal/state/local":        {"internal/state"},
-	"internal/state/redis":        {"internal/state"},
-	"internal/state/statetest":    {"internal/state"},
-	"internal/keyring":            {"internal/state"},
-	"internal/edge":               {"internal/oci"},
-	"internal/metrics":            {},
-	"internal/connlimit":          {},
-	"internal/h2guard":            {},
-	"internal/proxyproto":         {},
-	"internal/systemd":            {},
-	"internal/cache":              {},
-	"internal/network":            {},
-	"internal/problem":            {},
-	"internal/trust":              {},
-	"proxy/upstream":              {"internal/oci", "internal/connlimit", "authsvc/authn", "proxy/upstream/..."}, // authn for Secret alone
-	"proxy/upstream/storage":      {},
-	"proxy/upstream/remote":       {"internal/oci", "authsvc/authn"}, // authn for Secret alone
-	"proxy/listing":               {"internal/oci"},
-	"proxy":                       {"internal/oci", "internal/edge", "internal/connlimit", "proxy/..."},
-	"acme":                        {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
-	"acme/acmestub":               {},                                                                  // for tests
-	"acme/client":                 {},
-	"acme/dns":                    {},
-	"authsvc/authn":               {},
-	"authsvc/password":            {"authsvc/authn"},
-	"authsvc/authn/static":        {"authsvc/authn", "authsvc/password"},
-	"authsvc/authn/ldap":          {"authsvc/authn"},
-	"authsvc/authn/ldap/ldaptest": {}, // for tests
-	"authsvc/authn/htpasswd":      {"authsvc/authn", "authsvc/password"},
-	"authsvc/authn/cert":          {"authsvc/authn"},
-	"authsvc/authn/workload":      {"authsvc/authn", "authsvc/idp"},
-	"authsvc/acl":                 {"authsvc/authn", "internal/oci"},
-	"authsvc/ext":                 {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
-	"authsvc/idp":                 {"authsvc/authn"},
-	"authsvc/narrow":              {"authsvc/authn", "internal/oci"},
-	"authsvc/secret":              {"internal/state", "authsvc/authn", "authsvc/narrow"},
-	"authsvc/sqldb":               {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
-	"authsvc/browser":             {"authsvc/authn", "authsvc/idp", "authsvc/secret", "internal/edge", "internal/oci", "internal/state"},
-	"authsvc/token":               {"internal/oci", "internal/state", "internal/keyring"},
-	"authsvc/mongo":               {"authsvc/authn", "authsvc/acl", "authsvc/password"},
-	"authsvc/casbin":              {"authsvc/authn", "authsvc/acl", "internal/oci"},
-	"authsvc/guard":               {"internal/state"},
-	"authsvc":                     {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
-	"configs":                     {"..."},
-	"configs/dockerauth":          {"configs", "acme", "authsvc/...", "internal/oci"}, // for their Config types
-	"cmd/internal/gate":           {"..."},
-	"cmd/regate":                  {"..."},
-	"cmd/regate-standalone":       {"..."},
+	"internal/oci":                   {},
+	"internal/state":                 {},
+	"internal/state/local":           {"internal/state"},
+	"internal/state/redis":           {"internal/state"},
+	"internal/state/redis/redistest": {}, // for tests
+	"internal/state/statetest":       {"internal/state"},
+	"internal/keyring":               {"internal/state"},
+	"internal/edge":                  {"internal/oci"},
+	"internal/metrics":               {},
+	"internal/connlimit":             {},
+	"internal/h2guard":               {},
+	"internal/proxyproto":            {},
+	"internal/systemd":               {},
+	"internal/cache":                 {},
+	"internal/network":               {},
+	"internal/problem":               {},
+	"internal/trust":                 {},
+	"proxy/upstream":                 {"internal/oci", "internal/connlimit", "authsvc/authn", "proxy/upstream/..."}, // authn for Secret alone
+	"proxy/upstream/storage":         {},
+	"proxy/upstream/remote":          {"internal/oci", "authsvc/authn"}, // authn for Secret alone
+	"proxy/listing":                  {"internal/oci"},
+	"proxy":                          {"internal/oci", "internal/edge", "internal/connlimit", "proxy/..."},
+	"acme":                           {"internal/state", "internal/keyring", "acme/...", "authsvc/authn"}, // authn for Secret alone
+	"acme/acmestub":                  {},                                                                  // for tests
+	"acme/client":                    {},
+	"acme/dns":                       {},
+	"authsvc/authn":                  {},
+	"authsvc/password":               {"authsvc/authn"},
+	"authsvc/authn/static":           {"authsvc/authn", "authsvc/password"},
+	"authsvc/authn/ldap":             {"authsvc/authn"},
+	"authsvc/authn/ldap/ldaptest":    {}, // for tests
+	"authsvc/authn/htpasswd":         {"authsvc/authn", "authsvc/password"},
+	"authsvc/authn/cert":             {"authsvc/authn"},
+	"authsvc/authn/workload":         {"authsvc/authn", "authsvc/idp"},
+	"authsvc/acl":                    {"authsvc/authn", "internal/oci"},
+	"authsvc/ext":                    {"authsvc/authn", "authsvc/acl", "internal/oci"}, // who says who somebody is may say what they may
+	"authsvc/idp":                    {"authsvc/authn"},
+	"authsvc/narrow":                 {"authsvc/authn", "internal/oci"},
+	"authsvc/secret":                 {"internal/state", "authsvc/authn", "authsvc/narrow"},
+	"authsvc/sqldb":                  {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
+	"authsvc/browser":                {"authsvc/authn", "authsvc/idp", "authsvc/secret", "internal/edge", "internal/oci", "internal/state"},
+	"authsvc/token":                  {"internal/oci", "internal/state", "internal/keyring"},
+	"authsvc/mongo":                  {"authsvc/authn", "authsvc/acl", "authsvc/password"},
+	"authsvc/casbin":                 {"authsvc/authn", "authsvc/acl", "internal/oci"},
+	"authsvc/guard":                  {"internal/state"},
+	"authsvc":                        {"authsvc/...", "internal/oci", "internal/edge", "internal/state"},
+	"configs":                        {"..."},
+	"configs/dockerauth":             {"configs", "acme", "authsvc/...", "internal/oci"}, // for their Config types
+	"cmd/internal/gate":              {"..."},
+	"cmd/regate":                     {"..."},
+	"cmd/regate-standalone":          {"..."},
 }
 
 var everywhere = []string{"internal/metrics", "internal/cache", "internal/network", "internal/problem"}

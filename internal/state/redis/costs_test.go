@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/redis/redistest"
 )
 
 // A counter counts how often the gate waits for the server.
@@ -35,7 +36,7 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
-	s := openNew(t, startServer(t).config())
+	s := openNew(t, config(redistest.Start(t)))
 	slow, noOpts := state.Limit{Every: time.Second, Burst: 1}, state.PutOpts{}
 	for i := range 100 {
 		if _, err := s.Put(t.Context(), "a/b/"+strconv.Itoa(i), nil, noOpts); err != nil {
@@ -76,7 +77,7 @@ func TestRoundTrips(t *testing.T) {
 
 // BenchmarkAllow is what each password costs that is not remembered, twice.
 func BenchmarkAllow(b *testing.B) {
-	s := openNew(b, startServer(b).config())
+	s := openNew(b, config(redistest.Start(b)))
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
 			if _, err := s.Allow(b.Context(), "bucket", state.Limit{Every: time.Millisecond, Burst: 1000}, 1); err != nil {

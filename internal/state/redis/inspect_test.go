@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/redis/redistest"
 	"github.com/regate/regate/internal/state/statetest"
 )
 
@@ -52,7 +52,7 @@ func TestUnfit(t *testing.T) {
 	t.Parallel()
 	for _, tt := range unfitTests {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := startServer(t, tt.args...).config()
+			cfg := config(redistest.Start(t, tt.args...))
 			if tt.change != nil {
 				tt.change(&cfg)
 			}
@@ -77,12 +77,12 @@ func TestUnfit(t *testing.T) {
 
 func TestNewerSchema(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
+	srv := redistest.Start(t)
 	for text, want := range map[string]string{"2": "written by a newer regate (schema 2", "x": "none of ours"} {
-		if err := srv.cli(t).Set(t.Context(), "rg:meta:version", text, 0).Err(); err != nil {
+		if err := cli(t, srv).Set(t.Context(), "rg:meta:version", text, 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(t.Context(), srv.config(), nil); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), want) {
+		if _, err := Open(t.Context(), config(srv), nil); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open over schema %q = %v, want %q", text, err, want)
 		}
 	}
@@ -94,7 +94,7 @@ const leastRights = "on ~rg:* resetchannels &rg:* -@all +@connection +info +time
 
 // TestLeastRights runs all there is as a user who can do no more than it has to.
 func TestLeastRights(t *testing.T) {
-	srv := startServer(t)
+	srv := redistest.Start(t)
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -103,10 +103,10 @@ func TestLeastRights(t *testing.T) {
 	for word := range strings.FieldsSeq(strings.ReplaceAll(leastRights, "rg:", "*:")) { // each test has its prefix
 		args = append(args, word)
 	}
-	if err := srv.cli(t).Do(t.Context(), args...).Err(); err != nil {
+	if err := cli(t, srv).Do(t.Context(), args...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := srv.config()
+	cfg := config(srv)
 	cfg.Username, cfg.PasswordFile = "regate", file
 	statetest.Run(t, func(t *testing.T) state.Store { return openNew(t, cfg) })
 }
@@ -114,9 +114,9 @@ func TestLeastRights(t *testing.T) {
 // TestPasswordChanges: the file is read at each connection.
 func TestPasswordChanges(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t, "--requirepass", "one")
+	srv := redistest.Start(t, "--requirepass", "one")
 	file := filepath.Join(t.TempDir(), "password")
-	cfg := srv.config()
+	cfg := config(srv)
 	cfg.PasswordFile = file
 	write := func(text string) {
 		t.Helper()
@@ -126,25 +126,20 @@ func TestPasswordChanges(t *testing.T) {
 	}
 	write("one\n")
 	s := openNew(t, cfg)
-	srv.kill()
+	srv.Kill()
 	breakLink(t, s)
 	write("two\n")
-	srv.args = append(srv.args, "--requirepass", "two")
-	srv.start(t)
-	soon(t, "the new password is used", func() error { return s.Health(t.Context()) })
+	srv.Args = append(srv.Args, "--requirepass", "two")
+	srv.Start(t)
+	redistest.Soon(t, "the new password is used", func() error { return s.Health(t.Context()) })
 }
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	cert, key := selfSigned(t)
-	srv := &server{dir: t.TempDir(), addr: freeAddr(t)}
-	_, port, _ := net.SplitHostPort(srv.addr)
-	srv.args = []string{"--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--dir", srv.dir, "--appendonly", "yes",
-		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert}
-	srv.start(t)
-	t.Cleanup(srv.kill)
+	srv := redistest.StartTLS(t, cert, key)
 
-	cfg := srv.config()
+	cfg := config(srv)
 	cfg.TLS = &TLS{CA: cert, Cert: cert, Key: key, ServerName: "redis.test"}
 	if err := openNew(t, cfg).Health(t.Context()); err != nil {
 		t.Error(err)

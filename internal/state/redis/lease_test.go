@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/redis/redistest"
 )
 
 // TestHolderIsKilled: nobody gives the lease back, and it ends; what the dead
 // one would still write is refused.
 func TestHolderIsKilled(t *testing.T) {
 	t.Parallel()
-	cfg := startServer(t).config()
+	cfg := config(redistest.Start(t))
 	one, two := openAs(t, cfg, "rg", nil), openAs(t, cfg, "rg", nil)
 	held, err := one.Acquire(t.Context(), "a", 300*time.Millisecond)
 	if err != nil {
@@ -27,7 +28,7 @@ func TestHolderIsKilled(t *testing.T) {
 	}
 	held.(*lease).done() // as kill -9 ends a heartbeat
 	var next state.Lease
-	soon(t, "the lease ends", func() (err error) {
+	redistest.Soon(t, "the lease ends", func() (err error) {
 		next, err = two.Acquire(t.Context(), "a", time.Minute)
 		return err
 	})
@@ -46,8 +47,8 @@ func TestHolderIsKilled(t *testing.T) {
 // TestFencesGrowOverTheLossOfEverything, and so do revisions.
 func TestFencesGrowOverTheLossOfEverything(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
-	s := openNew(t, srv.config())
+	srv := redistest.Start(t)
+	s := openNew(t, config(srv))
 	var fence, rev uint64
 	for range 3 {
 		l, err := s.Acquire(t.Context(), "a", time.Minute)
@@ -59,7 +60,7 @@ func TestFencesGrowOverTheLossOfEverything(t *testing.T) {
 			t.Errorf("fence %d after %d, revision %d after %d (%v)", l.Fence(), fence, next, rev, err)
 		}
 		fence, rev = l.Fence(), next
-		if err := srv.cli(t).FlushAll(t.Context()).Err(); err != nil {
+		if err := cli(t, srv).FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +69,7 @@ func TestFencesGrowOverTheLossOfEverything(t *testing.T) {
 // TestHintsReachOtherGates by the server, and lists are the same for all.
 func TestHintsReachOtherGates(t *testing.T) {
 	t.Parallel()
-	cfg := startServer(t).config()
+	cfg := config(redistest.Start(t))
 	one, two := openAs(t, cfg, "rg", nil), openAs(t, cfg, "rg", nil)
 	hints := two.Watch(t.Context(), "revoked/")
 	if _, err := one.Put(t.Context(), "revoked/subject/alice", []byte("1"), state.PutOpts{}); err != nil {
@@ -88,8 +89,8 @@ func TestHintsReachOtherGates(t *testing.T) {
 // an index goes with the last of its values.
 func TestIndexForgets(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
-	s, db := openNew(t, srv.config()), srv.cli(t)
+	srv := redistest.Start(t)
+	s, db := openNew(t, config(srv)), cli(t, srv)
 	index := s.names.index("a/b")
 	if _, err := s.Put(t.Context(), "a/b/ever", nil, state.PutOpts{}); err != nil {
 		t.Fatal(err)
@@ -99,7 +100,7 @@ func TestIndexForgets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	soon(t, "all but one are gone", func() error {
+	redistest.Soon(t, "all but one are gone", func() error {
 		seen := 0
 		for _, err := range s.List(t.Context(), "a/b/") {
 			if err != nil {
@@ -118,7 +119,7 @@ func TestIndexForgets(t *testing.T) {
 	if _, err := s.Put(t.Context(), "a/b/short", nil, state.PutOpts{TTL: 50 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	soon(t, "the index is gone", func() error {
+	redistest.Soon(t, "the index is gone", func() error {
 		if n := db.Exists(t.Context(), index).Val(); n != 0 {
 			return errors.New("it is there")
 		}
@@ -130,7 +131,7 @@ func TestIndexForgets(t *testing.T) {
 // would. No more than a second may pass meanwhile.
 func TestLimitIsThatOfAllEngines(t *testing.T) {
 	t.Parallel()
-	s := openNew(t, startServer(t).config())
+	s := openNew(t, config(redistest.Start(t)))
 	var mem state.Buckets
 	for i, every := range []time.Duration{time.Hour, 24 * time.Hour, 90 * time.Minute} {
 		for burst := 1; burst <= 10_000; burst *= 100 {

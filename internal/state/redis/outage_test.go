@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/redis/redistest"
 )
 
 // wantAway says that a Store knows nothing, rather than that nothing is there.
@@ -41,8 +42,8 @@ func breakLink(t *testing.T, s *Store) {
 
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
-	s := openNew(t, srv.config())
+	srv := redistest.Start(t)
+	s := openNew(t, config(srv))
 	if _, err := s.Put(t.Context(), "a/b", []byte("x"), state.PutOpts{}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,15 +53,15 @@ func TestOutage(t *testing.T) {
 	}
 	events := s.Watch(t.Context(), "a/")
 
-	srv.kill()
+	srv.Kill()
 	breakLink(t, s)
 	<-short.Lost()
 	if err := short.Release(t.Context()); err != nil {
 		t.Errorf("Release of a lost lease = %v", err)
 	}
 
-	srv.start(t)
-	soon(t, "the state is back", func() error {
+	srv.Start(t)
+	redistest.Soon(t, "the state is back", func() error {
 		val, err := s.Get(t.Context(), "a/b")
 		if err == nil && string(val.Data) != "x" {
 			t.Fatalf("Get = %q", val.Data)
@@ -70,7 +71,7 @@ func TestOutage(t *testing.T) {
 	if e := <-events; e.Key != "a/" {
 		t.Errorf("hint %q, want that anything may have changed", e.Key)
 	}
-	soon(t, "hints come again", func() error {
+	redistest.Soon(t, "hints come again", func() error {
 		if _, err := s.Put(t.Context(), "a/c", nil, state.PutOpts{}); err != nil {
 			return err
 		}
@@ -88,37 +89,37 @@ func TestOutage(t *testing.T) {
 
 func TestStartWithoutServer(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
-	srv.kill()
-	s, err := open(t.Context(), srv.config(), defaultPrefix, nil)
+	srv := redistest.Start(t)
+	srv.Kill()
+	s, err := open(t.Context(), config(srv), defaultPrefix, nil)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
 	defer s.Close()
 	wantAway(t, s)
-	srv.start(t)
-	soon(t, "the state is there", func() error { return s.Health(t.Context()) })
+	srv.Start(t)
+	redistest.Soon(t, "the state is there", func() error { return s.Health(t.Context()) })
 }
 
 func TestServerComesBackUnfit(t *testing.T) {
 	t.Parallel()
-	srv := startServer(t)
-	s := openNew(t, srv.config())
-	srv.kill()
+	srv := redistest.Start(t)
+	s := openNew(t, config(srv))
+	srv.Kill()
 	breakLink(t, s)
-	srv.args = append(srv.args, "--maxmemory-policy", "allkeys-lru")
-	srv.start(t)
-	soon(t, "the server is refused", func() error {
+	srv.Args = append(srv.Args, "--maxmemory-policy", "allkeys-lru")
+	srv.Start(t)
+	redistest.Soon(t, "the server is refused", func() error {
 		if err := s.link.trouble(); !errors.Is(err, ErrUnfit) {
 			return fmt.Errorf("trouble is %v", err)
 		}
 		return nil
 	})
 	wantAway(t, s)
-	if err := srv.cli(t).ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err(); err != nil {
+	if err := cli(t, srv).ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err(); err != nil {
 		t.Fatal(err)
 	}
-	soon(t, "it is taken once it is fit", func() error { return s.Health(t.Context()) })
+	redistest.Soon(t, "it is taken once it is fit", func() error { return s.Health(t.Context()) })
 }
 
 // TestFailover kills the master while values are counted up and a lease is
@@ -136,14 +137,14 @@ func TestFailover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := master.cli(t).Wait(t.Context(), 1, 10*time.Second).Result(); n != 1 || err != nil {
+	if n, err := cli(t, master).Wait(t.Context(), 1, 10*time.Second).Result(); n != 1 || err != nil {
 		t.Fatalf("WAIT = %d, %v", n, err)
 	}
-	master.kill()
+	master.Kill()
 
 	failed := 0
 	for i := 100; i < 200; i++ {
-		soon(t, "writes go on", func() error {
+		redistest.Soon(t, "writes go on", func() error {
 			err := addOne(t.Context(), s, i)
 			if errors.Is(err, state.ErrConflict) {
 				t.Fatalf("write %d: %v", i, err)

@@ -10,16 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/regate/regate/internal/state"
+	"github.com/regate/regate/internal/state/redis/redistest"
 	"github.com/regate/regate/internal/state/statetest"
 )
 
 func TestConformance(t *testing.T) {
-	cfg := startServer(t).config()
+	cfg := config(redistest.Start(t))
 	statetest.Run(t, func(t *testing.T) state.Store { return openNew(t, cfg) })
 }
 
 func TestConformanceSealed(t *testing.T) {
-	cfg := startServer(t).config()
+	cfg := config(redistest.Start(t))
 	statetest.Run(t, func(t *testing.T) state.Store {
 		key, err := state.NewKey([32]byte{1})
 		if err != nil {
@@ -69,7 +70,7 @@ const slack = 0
 
 func TestExpiry(t *testing.T) {
 	statetest.Expiry(t, func(t *testing.T) (state.Store, statetest.Clock) {
-		s := startServer(t)
-		return openNew(t, s.config()), clock{t, s.cli(t)}
+		s := redistest.Start(t)
+		return openNew(t, config(s)), clock{t, cli(t, s)}
 	})
 }
