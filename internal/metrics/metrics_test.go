@@ -23,6 +23,7 @@ func used() *Metrics {
 			{"c.example", time.Time{}, "dns"}, {"d.example", time.Time{}, "dns"}, {"e.example", time.Unix(1_900_000_000, 0), ""}}
 	})
 	m.ShowDraining(func() bool { return true })
+	m.ShowEnding(func() map[string]int { return map[string]int{"1d": 0, "7d": 2} })
 	m.ShowConnections(func() map[string]int { return map[string]int{"https": 3, "http": 0} })
 	m.Refused("https", "per_network")
 	m.RefusedRequest("gate", "per_network")
@@ -84,6 +85,8 @@ func TestMetrics(t *testing.T) {
 		`regate_certificate_failing{host="a.example",reason="caa"} 1`,
 		`regate_certificate_failing{host="d.example",reason="dns"} 1`,
 		`regate_draining 1`,
+		`regate_tokens_expiring{within="1d"} 0`,
+		`regate_tokens_expiring{within="7d"} 2`,
 		`regate_connections{listener="https"} 3`,
 		`regate_connections{listener="http"} 0`,
 		`regate_connections_refused_total{listener="https",reason="per_network"} 1`,

@@ -125,6 +125,20 @@ func (m *Metrics) ShowDraining(now func() bool) {
 	})
 }
 
+// ShowEnding asks now at each scrape how many secrets of robots end soon, by
+// within what time. It counts them: a series for each robot would be as many as
+// people make.
+func (m *Metrics) ShowEnding(now func() map[string]int) {
+	m.register(states{
+		desc: desc("tokens_expiring", "Secrets of robots that end soon and have not been replaced, by within what time; the log has their names.", "within"),
+		list: func(emit emitter) {
+			for within, n := range now() {
+				emit(float64(n), within)
+			}
+		},
+	})
+}
+
 type emitter func(value float64, labels ...string)
 
 // states are a metric that is made at each scrape.

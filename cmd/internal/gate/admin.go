@@ -36,6 +36,7 @@ func (p *process) admin() http.Handler {
 // showStates registers what is read when the metrics are.
 func (p *process) showStates() {
 	p.meter.ShowDraining(p.draining.On)
+	p.meter.ShowEnding(p.desk.ending.Counts)
 	p.meter.ShowCertificates(reasons(), func() (all []metrics.Certificate) {
 		for _, c := range p.certs.Certificates() {
 			all = append(all, metrics.Certificate{Host: c.Host, NotAfter: c.NotAfter, Reason: string(c.Trouble.Reason)})

@@ -24,12 +24,14 @@ import (
 // that people have made, and what seals their cookies.
 type desk struct {
 	book    *secret.Book
+	ending  *secret.Ending
 	cookies [keyring.SecretSize]byte
 	spent   *browser.Spent
 }
 
 func openDesk(ctx context.Context, st state.Store, now func() time.Time, log *zap.Logger) (d desk, err error) {
 	d.book, d.spent = secret.New(st, now, log), browser.NewSpent(now)
+	d.ending = secret.NewEnding(d.book)
 	d.cookies, err = keyring.Secret(ctx, st, "cookie")
 	return d, err
 }

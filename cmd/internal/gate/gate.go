@@ -157,6 +157,7 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	p.start(func() { p.revoked.Run(p.work) })
 	p.start(func() { p.desk.book.Run(p.work) })
 	p.start(func() { p.desk.ending.Run(p.work) })
+	p.start(func() { p.desk.ending.Run(p.work) })
 	p.start(func() { p.followSignals(p.work) })
 	p.start(func() { p.watch.Run(p.work, func() { _ = p.reload(p.work) }) })
 
