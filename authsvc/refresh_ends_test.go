@@ -314,31 +314,3 @@ func TestClientsWithoutNumber(t *testing.T) {
 		t.Error("another account is out of room")
 	}
 }
-
-// BenchmarkRefreshKnownLogin is a token by a refresh token, as each docker pull
-// asks for one.
-func BenchmarkRefreshKnownLogin(b *testing.B) {
-	for name, account := range map[string]string{"file": "dev:dev secret", "directory": "alice:pw", "program": "bob:pw"} {
-		b.Run(name, func(b *testing.B) {
-			r := newRefreshRig(b)
-			user, password, _ := strings.Cut(account, ":")
-			s := refreshing(r.logIn(b, user, password), "registry.test")
-			b.ReportAllocs()
-			for b.Loop() {
-				if w, _ := r.ask(b, s); w.Code != 200 {
-					b.Fatal(w.Code)
-				}
-			}
-		})
-	}
-	b.Run("unknown", func(b *testing.B) { // well written, and nobody's: the most that a stranger can ask for
-		r := newRefreshRig(b)
-		s := refreshing(newRefreshRig(b).logIn(b, "dev", "dev secret"), "registry.test")
-		b.ReportAllocs()
-		for b.Loop() {
-			if w, _ := r.ask(b, s); w.Code != 401 {
-				b.Fatal(w.Code)
-			}
-		}
-	})
-}
