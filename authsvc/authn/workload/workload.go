@@ -87,32 +87,41 @@ func (u *Users) Before(others authn.Authenticator) authn.Authenticator {
 	})
 }
 
-// login lets in whoever the issuer and its rules vouch for.
-func (u *Users) login(ctx context.Context, by *issuer, c authn.Credentials) (authn.Identity, error) {
-	id, err := u.identify(ctx, by, c)
-	var no *idp.Refusal
-	if errors.As(err, &no) {
-		return authn.Identity{}, fmt.Errorf("%w: issuer %s: %w", authn.ErrWrongPassword, by.cfg.Issuer, err)
-	}
-	if err != nil {
-		return authn.Identity{}, authn.Undecided(fmt.Errorf("issuer %s: %w", by.cfg.Issuer, err))
-	}
-	return id, nil
+// A refusal is a token that is not good, with more for the log than whoever
+// shows it is told.
+type refusal struct {
+	*idp.Refusal
+	of string
 }
 
-func (u *Users) identify(ctx context.Context, by *issuer, c authn.Credentials) (authn.Identity, error) {
+func (r *refusal) Error() string { return "token of " + r.of }
+
+// Unwrap has it be a wrong password.
+func (r *refusal) Unwrap() []error { return []error{authn.ErrWrongPassword, r.Refusal} }
+
+// refuse makes of what is wrong with a token what it is to a chain.
+func refuse(err error, of string) error {
+	var no *idp.Refusal
+	if errors.As(err, &no) {
+		return &refusal{no, of}
+	}
+	return authn.Undecided(fmt.Errorf("token of %s: %w", of, err))
+}
+
+// login lets in whoever the issuer and its rules vouch for.
+func (u *Users) login(ctx context.Context, by *issuer, c authn.Credentials) (authn.Identity, error) {
 	claims, err := by.Verify(ctx, c.Password.Reveal())
 	if err != nil {
-		return authn.Identity{}, err
+		return authn.Identity{}, refuse(err, by.cfg.Issuer)
 	}
 	sub, _ := claims["sub"].(string)
 	i := slices.IndexFunc(by.rules, func(r rule) bool { return r.matches(claims) })
 	if i < 0 {
-		return authn.Identity{}, unfit("no rule of jwt_auth is for it; its sub is %.256q", sub)
+		return authn.Identity{}, refuse(unfit("no rule of jwt_auth is for it; its sub is %.256q", sub), by.cfg.Issuer)
 	}
 	id, err := by.rules[i].identify(claims)
 	if err != nil {
-		return authn.Identity{}, fmt.Errorf("rule %d, sub %.256q: %w", i, sub, err)
+		return authn.Identity{}, refuse(err, fmt.Sprintf("%s, rule %d, sub %.256q", by.cfg.Issuer, i, sub))
 	}
 	u.log.Info("workload logged in", zap.String("issuer", by.cfg.Issuer), zap.Int("rule", i), zap.String("sub", sub),
 		zap.String("subject", id.Account), zap.String("user", c.Account))
