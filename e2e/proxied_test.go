@@ -3,11 +3,12 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/regate/regate/e2e/testbed"
@@ -29,14 +30,7 @@ auth:
 
 // haproxy ends TLS, and says from where a client came, or, when asked, rubbish.
 const haproxy = `
-global
-	log stdout format raw local0 info
-defaults
 	mode http
-	log global
-	timeout connect 5s
-	timeout client 60s
-	timeout server 60s
 frontend public
 	bind %s ssl crt %s alpn h2,http/1.1
 	option forwardfor if-none
@@ -58,30 +52,10 @@ func startBehindBalancer(t *testing.T) (s *site, direct string) {
 	if err := os.WriteFile(g.File, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	startHAProxy(t, g, direct)
+	cert, key := g.CA.Issue(t, testbed.Host)
+	testbed.StartBalancer(t, fmt.Sprintf(haproxy, g.Host, bothIn(t, cert, key), direct), g.Host)
 	g.Start(t)
 	return s, direct
-}
-
-func startHAProxy(t *testing.T, g *testbed.Gate, upstream string) {
-	t.Helper()
-	dir := testbed.Dir(t)
-	cert, key := g.CA.Issue(t, testbed.Host)
-	var both []byte
-	for _, file := range []string{cert, key} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		both = append(both, text...)
-	}
-	pem, file := filepath.Join(dir, "server.pem"), filepath.Join(dir, "haproxy.cfg")
-	for path, text := range map[string]string{pem: string(both), file: fmt.Sprintf(haproxy, g.Host, pem, upstream)} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	testbed.Start(t, testbed.Command{Program: "haproxy", Args: []string{"-f", file, "-db"}, Dir: dir})
 }
 
 // TestBehindABalancer has HAProxy end TLS before a gate in mode proxied.
@@ -132,7 +106,9 @@ func TestBehindABalancer(t *testing.T) {
 	}
 	t.Run("nobody else speaks to the gate", func(t *testing.T) {
 		conn, err := net.Dial("tcp", direct)
-		if err != nil {
+		if errors.Is(err, syscall.ECONNRESET) {
+			return
+		} else if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
