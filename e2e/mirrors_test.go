@@ -64,6 +64,11 @@ auth:
 	g.Start(t)
 	m.digest = m.put(t, m.hub, "gate", upstreamPassword)
 	m.put(t, m.quay, "", "")
+	for _, host := range []string{g.Host, m.hubHost} { // whose CAs the builder of the engine reads when it starts
+		if _, err := client.New("docker", client.Env{Home: testbed.Dir(t), Host: host, CA: ca.File}); err != nil { // which trusts the host
+			t.Fatal(err)
+		}
+	}
 	m.docker = testbed.StartDockerWithMirror(t, "https://"+m.hubHost)
 	m.engines = engines{containerd: testbed.StartContainerd(t)}
 	return m
@@ -94,6 +99,7 @@ func TestMirrors(t *testing.T) {
 	t.Run("podman", m.podman)
 	t.Run("crane", m.crane)
 	t.Run("tokens", m.tokens)
+	t.Run("buildkit", m.buildkit)
 	log := m.gate.Log()
 	if !strings.Contains(log, `"repo":"docker.io/library/app"`) || !strings.Contains(log, `"granted":"repository:docker.io/library/app:pull"`) {
 		t.Error("the log has another name than the rules")
@@ -105,9 +111,6 @@ func TestMirrors(t *testing.T) {
 
 // dockerd has registry-mirrors, and shows the user of Docker Hub to each.
 func (m *mirrorSite) dockerd(t *testing.T) {
-	if _, err := client.New("docker", client.Env{Home: testbed.Dir(t), Host: m.hubHost, CA: m.gate.CA.File, Docker: m.docker}); err != nil { // which trusts the host
-		t.Fatal(err)
-	}
 	for name, pair := range map[string]string{"somebody of Docker Hub": "hubuser:" + hubPassword, "one of ours": "dev:" + devPassword, "nobody": ""} {
 		home := testbed.Dir(t)
 		if err := os.MkdirAll(filepath.Join(home, "docker"), 0o755); err != nil {
