@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type Pages struct {
 	book    *secret.Book
 	tokens  secret.Config
 	held    time.Duration
+	revoked Revoker
 	cookies sealer
 	spent   *Spent
 	now     func() time.Time
@@ -33,11 +35,19 @@ type PagesParts struct {
 	Store   state.Store // knows which sessions were ended
 	Book    *secret.Book
 	Tokens  secret.Config
+	Revoked Revoker       // refuses what was given out for tokens; nil lets it expire
 	Life    time.Duration // of what docker gets for a token, and goes on using when that is revoked
 	Key     [32]byte      // of the cookies; all gates of a fleet have the same
 	Spent   *Spent
 	Now     func() time.Time // the clock; nil is time.Now
 	Log     *zap.Logger      // nil is silence
+}
+
+// A Revoker refuses, on all gates, what was given out for some secrets, or to one
+// account. An error says that it goes on until it expires.
+type Revoker interface {
+	RevokeFamily(ctx context.Context, ids ...string) error
+	RevokeSubject(ctx context.Context, account string) error
 }
 
 // NewPages makes Pages.
@@ -49,7 +59,7 @@ func NewPages(p PagesParts) *Pages {
 		p.Log = zap.NewNop()
 	}
 	return &Pages{
-		methods: p.Methods, store: p.Store, book: p.Book, tokens: p.Tokens, held: p.Life, cookies: sealer{p.Key},
+		methods: p.Methods, store: p.Store, book: p.Book, tokens: p.Tokens, revoked: p.Revoked, held: p.Life, cookies: sealer{p.Key},
 		spent: p.Spent, now: p.Now, log: p.Log.Named("browser"),
 	}
 }

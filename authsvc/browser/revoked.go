@@ -27,13 +27,27 @@ func (p *Pages) revoke(w http.ResponseWriter, r *http.Request, s session) error 
 	if err != nil {
 		return err
 	}
-	p.log.Info("token revoked", zap.String("subject", s.Account), zap.String("token", id), zap.Stringer("client", edge.Client(r)))
+	p.log.Info("token revoked", zap.String("subject", s.Account), zap.String("family", id), zap.Stringer("client", edge.Client(r)))
+	ended := p.refuse(func(by Revoker) error { return by.RevokeFamily(r.Context(), id) })
 	for _, t := range all {
 		if t.ID == id {
-			return p.noteDone(w, s, fmt.Sprintf("“%s” is revoked.", t.Name))
+			return p.noteDone(w, s, deed{Text: fmt.Sprintf("“%s” is revoked.", t.Name), Ended: ended})
 		}
 	}
 	return nil
+}
+
+// refuse ends what was given out for what is revoked, and reports whether it has
+// ended. The token itself has, whatever comes of that.
+func (p *Pages) refuse(with func(Revoker) error) bool {
+	if p.revoked == nil {
+		return false
+	}
+	err := with(p.revoked)
+	if err != nil {
+		p.log.Warn("what was given out for a token goes on until it expires", zap.Error(err))
+	}
+	return err == nil
 }
 
 // revokeAll ends all of them.
@@ -45,7 +59,8 @@ func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) err
 	if err != nil {
 		return err
 	}
-	return p.noteDone(w, s, "All your tokens are revoked.")
+	ended := p.refuse(func(by Revoker) error { return by.RevokeSubject(r.Context(), s.Account) })
+	return p.noteDone(w, s, deed{Text: "All your tokens are revoked.", Ended: ended})
 }
 
 // A deed is what the next page says was done. It comes sealed, as a page that
@@ -53,16 +68,22 @@ func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) err
 type deed struct {
 	Account string `json:"account"`
 	Text    string `json:"text"`
-	At      int64  `json:"at"` // Unix seconds
+	Ended   bool   `json:"ended"` // what was given out for it has, too
+	At      int64  `json:"at"`    // Unix seconds
 }
 
-func (p *Pages) noteDone(w http.ResponseWriter, s session, text string) error {
-	if n := int(math.Ceil(p.held.Minutes())); n == 1 {
-		text += " What docker holds ends within a minute."
-	} else if n > 1 {
-		text += fmt.Sprintf(" What docker holds ends within %d minutes.", n)
+func (p *Pages) noteDone(w http.ResponseWriter, s session, d deed) error {
+	n := int(math.Ceil(p.held.Minutes()))
+	switch {
+	case d.Ended:
+		d.Text += " What docker holds has ended with it."
+	case n == 1:
+		d.Text += " What docker holds ends within a minute."
+	case n > 1:
+		d.Text += fmt.Sprintf(" What docker holds ends within %d minutes.", n)
 	}
-	return p.cookies.give(w, doneCookie, deed{s.Account, text, p.now().Unix()}, handoverTime)
+	d.Account, d.At = s.Account, p.now().Unix()
+	return p.cookies.give(w, doneCookie, d, handoverTime)
 }
 
 // justDone returns what was done a moment ago, once; "" if that was nothing.

@@ -29,7 +29,8 @@ type screen struct {
 	Made     *made
 	Done     string // what was revoked a moment ago
 	Lives    []life
-	Tokens   []row
+	Goods    []good
+	Tokens   []table
 }
 
 // A button begins a login.
@@ -83,11 +84,42 @@ type row struct {
 	ID, Name               string
 	Mark                   string // with which the token begins
 	Created, Used, Expires string
-	Expired                bool
+	For                    string // "" is all that the owner may
+	Expired, Replaced      bool
+}
+
+// A table is the secrets of one kind.
+type table struct {
+	Title string // "" for those that are made here
+	Text  string
+	Rows  []row
+}
+
+// tables are those of the secrets of an account; none of a kind of which there
+// are none.
+func tables(all []secret.Token, now time.Time) (list []table) {
+	for _, kind := range []struct {
+		kind string
+		table
+	}{
+		{secret.Personal, table{}},
+		{secret.Robot, table{Title: "Robots that act for you", Text: "They were made for you with regate token."}},
+		{secret.Refresh, table{Title: "Logins of docker", Text: "What docker login was given to keep instead of your password."}},
+	} {
+		for _, t := range all {
+			if t.Kind == kind.kind {
+				kind.Rows = append(kind.Rows, newRow(t, now))
+			}
+		}
+		if len(kind.Rows) > 0 {
+			list = append(list, kind.table)
+		}
+	}
+	return list
 }
 
 func newRow(t secret.Token, now time.Time) row {
-	r := row{ID: t.ID, Mark: secret.Prefix + t.ID[:min(len(t.ID), shownID)] + "…", Name: t.Name, Created: date(t.Created), Used: "never", Expires: "never", Expired: t.Expired(now)}
+	r := row{ID: t.ID, Mark: secret.Prefix + t.ID[:min(len(t.ID), shownID)] + "…", Name: t.Name, Created: date(t.Created), For: goodFor(t.Within), Used: "never", Expires: "never", Expired: t.Expired(now), Replaced: t.Replaced}
 	if !t.Used.IsZero() {
 		r.Used = date(t.Used)
 		if now.Sub(t.Used) < 2*time.Hour {

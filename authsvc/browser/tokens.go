@@ -5,10 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -49,14 +46,11 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request, s session, sc scree
 	}
 	sc.Name, sc.Title, sc.Session, sc.Groups = "tokens", "Your tokens", s, named(s.labels)
 	sc.Provider = s.people.method.Provider.Terms().Title
+	sc.Goods = goods
 	for _, life := range p.tokens.Lives() {
 		sc.Lives = append(sc.Lives, newLife(life))
 	}
-	for _, t := range all {
-		if t.Kind == secret.Personal {
-			sc.Tokens = append(sc.Tokens, newRow(t, p.now()))
-		}
-	}
+	sc.Tokens = tables(all, p.now())
 	return show(w, r, sc)
 }
 
@@ -112,7 +106,7 @@ func (f fault) Error() string { return string(f) }
 
 // makeToken makes a token if the provider still vouches for its owner.
 func (p *Pages) makeToken(w http.ResponseWriter, r *http.Request, s session) error {
-	text, made, err := p.create(r.Context(), s, r.PostForm.Get("name"), r.PostForm.Get("life"))
+	text, made, err := p.create(r.Context(), s, wishOf(r.PostForm))
 	var wrong fault
 	switch {
 	case errors.Is(err, authn.ErrUnknownUser), errors.Is(err, errNoSession):
@@ -124,7 +118,7 @@ func (p *Pages) makeToken(w http.ResponseWriter, r *http.Request, s session) err
 	case err != nil:
 		return p.sayWrong(w, r, err)
 	}
-	p.log.Info("token made", zap.String("subject", s.Account), zap.String("method", s.Method), zap.String("token", made.ID),
+	p.log.Info("token made", zap.String("subject", s.Account), zap.String("method", s.Method), zap.String("family", made.ID),
 		zap.String("name", made.Name), zap.Time("expires", made.Expires), zap.Stringer("client", edge.Client(r)))
 	err = p.cookies.give(w, madeCookie, handover{Account: s.Account, Name: made.Name, Text: text.Reveal(), At: p.now().Unix()}, handoverTime)
 	if err != nil {
@@ -133,17 +127,21 @@ func (p *Pages) makeToken(w http.ResponseWriter, r *http.Request, s session) err
 	return goTo(w, tokensPath)
 }
 
-func (p *Pages) create(ctx context.Context, s session, name, life string) (authn.Secret, secret.Token, error) {
-	t := secret.Token{Kind: secret.Personal, Owner: s.Account, Method: s.Method, Name: strings.TrimSpace(name)}
-	if t.Name == "" || utf8.RuneCountInString(t.Name) > mostName || !utf8.ValidString(t.Name) || strings.ContainsFunc(t.Name, unprintable) {
-		return "", t, fault("A token needs a name of up to " + strconv.Itoa(mostName) + " characters, such as that of the machine it is for.")
+func (p *Pages) create(ctx context.Context, s session, w wish) (authn.Secret, secret.Token, error) {
+	t := secret.Token{Kind: secret.Personal, Owner: s.Account, Method: s.Method, Name: w.name}
+	if secret.CheckName(t.Kind, t.Name) != nil {
+		return "", t, fault("A token needs a name of up to " + strconv.Itoa(secret.MostName) + " characters, such as that of the machine it is for.")
 	}
-	lasts, ok := p.life(life)
+	lasts, ok := p.life(w.life)
 	if !ok {
 		return "", t, fault("Choose how long the token is to be good.")
 	}
 	if lasts > 0 {
 		t.Expires = p.now().Add(lasts)
+	}
+	var err error
+	if t.Within, err = w.bounds(); err != nil {
+		return "", t, err
 	}
 	if _, err := s.people.Find(ctx, s.Account); err != nil {
 		return "", t, err
@@ -153,10 +151,6 @@ func (p *Pages) create(ctx context.Context, s session, name, life string) (authn
 	}
 	return p.book.Create(ctx, t)
 }
-
-const mostName = 64
-
-func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // life is one of those that can be chosen.
 func (p *Pages) life(text string) (time.Duration, bool) {

@@ -127,7 +127,7 @@ func (p *process) openPages(g *generation, people []*browser.People) {
 		return
 	}
 	pages := browser.NewPages(browser.PagesParts{
-		Methods: people, Store: p.store, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens, Life: time.Duration(g.file.Auth.Token.WithDefaults().Expiration) * time.Second,
+		Methods: people, Store: p.store, Book: p.desk.book, Tokens: g.file.Auth.PersonalTokens, Revoked: p.revoked, Life: time.Duration(g.file.Auth.Token.WithDefaults().Expiration) * time.Second,
 		Key: p.desk.cookies, Spent: p.desk.spent, Now: p.opts.Now, Log: p.log,
 	})
 	g.pages = edge.Stack(edge.Handler(pages.Serve), edge.Impatient, edge.LimitBodies(edge.DefaultBodyLimits()))
