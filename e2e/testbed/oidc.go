@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/regate/regate/e2e/tool"
@@ -35,7 +38,7 @@ func StartOIDC(t testing.TB, g *Gate) *OIDC {
 	config, err := json.Marshal(map[string]any{
 		"module": filepath.Join(tool.Root(), ".tools", "oidc", "node_modules", "oidc-provider", "lib", "index.js"),
 		"port":   port, "issuer": o.Issuer,
-		"client": ProviderClient, "secret": ProviderSecret,
+		"client": ProviderClient, "secret": ProviderSecret, "job": ProviderJob,
 		"redirect": []string{g.URL + "/oidc_auth"},
 	})
 	if err != nil {
@@ -44,6 +47,35 @@ func StartOIDC(t testing.TB, g *Gate) *OIDC {
 	o.Process = Start(t, Command{Program: "node", Args: []string{here, string(config)}, Dir: Dir(t)})
 	o.Await(t, func() error { return answers(http.DefaultClient, o.Issuer+"/.well-known/openid-configuration", 200) })
 	return o
+}
+
+// JobToken asks for a token as a job does, which has a client of its own: it is
+// for this resource, a URL.
+func (o *OIDC) JobToken(t testing.TB, resource string) string {
+	t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}, "resource": {resource}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Issuer+"/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(url.QueryEscape(ProviderJob), url.QueryEscape(ProviderSecret)) // RFC 6749 2.3.1
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reply struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal(text, &reply); err != nil || strings.Count(reply.Token, ".") != 2 {
+		t.Fatalf("no token for a job, but %d %s", res.StatusCode, text)
+	}
+	return reply.Token
 }
 
 // Know tells the provider who has an account from now on.

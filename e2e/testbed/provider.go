@@ -18,6 +18,7 @@ import (
 const (
 	ProviderClient = "gate-of-acme"
 	ProviderSecret = "client-secret &=+%/ of the gate"
+	ProviderJob    = "job-of-acme" // whose secret is the same
 )
 
 // A Human has an account at a provider, and is logged in there.

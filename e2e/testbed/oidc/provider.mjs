@@ -12,13 +12,23 @@ const provider = new Provider(config.issuer, {
   clients: [{
     client_id: config.client, client_secret: config.secret, redirect_uris: config.redirect,
     grant_types: ['authorization_code', 'refresh_token'],
+  }, { // a job, which is nobody's login
+    client_id: config.job, client_secret: config.secret, redirect_uris: [], response_types: [],
+    grant_types: ['client_credentials'],
   }],
   scopes: ['openid', 'offline_access', 'email', 'groups'],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
   conformIdTokenClaims: false, // claims are in the ID token
   pkce: { required: () => true },
   rotateRefreshToken: true,
-  features: { devInteractions: { enabled: true } },
+  features: {
+    devInteractions: { enabled: true },
+    clientCredentials: { enabled: true },
+    resourceIndicators: { // whom a job's token is for (RFC 8707), which makes it a JWT (RFC 9068)
+      enabled: true,
+      getResourceServerInfo: (_, resource) => ({ audience: resource, scope: '', accessTokenTTL: 60, accessTokenFormat: 'jwt' }),
+    },
+  },
   ttl: { AccessToken: 60, IdToken: 60, RefreshToken: 86400, Interaction: 600, Session: 3600, Grant: 86400 },
   findAccount: async (_, id) => people[id] && { accountId: id, claims: async () => ({ sub: id, email_verified: true, ...people[id] }) },
 })
