@@ -120,6 +120,33 @@ func TestRevokedRefresh(t *testing.T) {
 	}
 }
 
+// TestRevokedFamilyOfWhatIsThere: a secret that is in the state still, of any
+// kind, is good for nothing, here and where it comes along with a request.
+func TestRevokedFamilyOfWhatIsThere(t *testing.T) {
+	r := newRefreshRig(t)
+	r.service.users = NewPersonal(r.book, r.parts.Vouchers, r.login)
+	text, made, err := r.book.Create(t.Context(), secret.Token{Kind: secret.Personal, Owner: "dev", Method: "users", Name: "laptop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string {
+		return said(r.ask(t, shown{method: "GET", query: "scope=" + webScope, basic: "dev:" + text.Reveal()}))
+	}
+	enter := func() string {
+		_, err := r.door.Authorize(t.Context(), oci.Shown{Authorization: oci.NewSecret(basic("dev:" + text.Reveal()))}, needs(webScope))
+		return refused(err)
+	}
+	if got := ask() + enter(); got != webScope+"no refusal: <nil>" {
+		t.Fatalf("before: %s", got)
+	}
+	if err := r.access.RevokeFamily(t.Context(), made.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask() + enter(); got != "401: access was revoked" {
+		t.Errorf("after: %s", got)
+	}
+}
+
 // TestTokenOfALoginIsOfItsFamily: the very first one, too.
 func TestTokenOfALoginIsOfItsFamily(t *testing.T) {
 	r := newRefreshRig(t)

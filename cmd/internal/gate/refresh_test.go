@@ -165,3 +165,38 @@ func TestRefreshOutlivesReloads(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoVouchesForLogins: each of the chain by a name of its own, two
+// directories too, and those who can find nobody as such.
+func TestWhoVouchesForLogins(t *testing.T) {
+	t.Parallel()
+	path := config(t, "http://127.0.0.1:1", "")
+	changed(t, path, "auth:\n", `auth:
+  ext_auth: {command: /bin/true}
+  ldap_auth:
+    - {addr: "127.0.0.1:1", base: dc=one, filter: "(uid=${account})"}
+    - {addr: "127.0.0.1:1", base: dc=two, filter: "(uid=${account})"}
+    - {addr: "127.0.0.1:1", base: dc=blind, filter: "(uid=${account})", bind_dn: "uid=${account},dc=blind", initial_bind_as_user: true}
+`)
+	g, p := startOpen(t, path)
+	vouchers := p.board.live.Load().vouchers
+	for key, blind := range map[string]bool{
+		"users": false, "ext_auth": true, "ldap_auth/dc=one": false, "ldap_auth/dc=two": false, "ldap_auth/dc=blind": true,
+	} {
+		_, err := vouchers.Find(t.Context(), key, "dev") // a name of the file, which is asked first
+		if known := err == nil || strings.Contains(err.Error(), "the name is that of an account of users"); !known || vouchers.Blind(key) != blind {
+			t.Errorf("%s: blind %v, %v", key, vouchers.Blind(key), err)
+		}
+	}
+	// The program takes any password of any name.
+	l := g.logIn("somebody", "whatever")
+	if _, status := g.refresh(l.Refresh); status != 200 {
+		t.Errorf("an account of the program: %d", status)
+	}
+	if t, err := p.desk.book.Get(t.Context(), familyOf(l)); err != nil || t.Method != "ext_auth" || t.Owner != "somebody" {
+		g.t.Errorf("%+v, %v", t, err)
+	}
+}
+
+// familyOf is the family of a login.
+func familyOf(l login) string { return strings.TrimPrefix(l.Refresh, secret.Prefix)[:14] }
