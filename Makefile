@@ -54,6 +54,7 @@ bench: build install ## what the gate and its rules cost, beside nginx and HAPro
 	go test -run '^$$' -bench 'KnownLogin$$' ./authsvc/...
 	go test -run '^$$' -bench 'VerifyRevoked$$|MillionTokens$$' ./authsvc ./authsvc/token
 	go test -run '^$$' -bench Catalog ./cmd/internal/gate
+	go test -run '^$$' -bench 'Find|Pick' ./proxy ./proxy/upstream
 	cd e2e && go test -tags bench -count=1 -timeout 20m -v ./bench
 
 soak: build install ## work on a gate for MINUTES, and see that it does not grow
