@@ -164,6 +164,12 @@ func closeAll(doors []door) {
 	}
 }
 
+// lastArrivals is how long before the end of the grace no more connections are
+// taken. To Shutdown, one that was taken just now is idle until its request is
+// there, and is cut off; on a socket that somebody else holds, it waits for the
+// next gate instead.
+const lastArrivals = 500 * time.Millisecond
+
 // drain ends the servers in order: balancers are told to turn away, what comes
 // meanwhile is still served, then running transfers may finish, and what is
 // left is cut. A second signal ends the program at once.
@@ -171,7 +177,14 @@ func (p *process) drain(doors []door) {
 	cfg := p.first.Listen
 	p.draining.Start()
 	p.log.Info("draining", zap.Duration("grace", cfg.Grace), zap.Duration("drain", cfg.Drain))
-	time.Sleep(cfg.Grace)
+	arrivals := min(cfg.Grace, lastArrivals)
+	time.Sleep(cfg.Grace - arrivals)
+	for _, d := range doors {
+		if d.name == "https" || d.name == "http" {
+			_ = d.listener.Close()
+		}
+	}
+	time.Sleep(arrivals)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.Drain)
 	defer cancel()
 	for _, d := range doors {
