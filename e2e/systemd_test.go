@@ -19,16 +19,16 @@ func TestSystemdUnits(t *testing.T) {
 	t.Parallel()
 	s := testbed.StartSystem(t)
 	for _, unit := range units {
-		install(t, s, filepath.Join("deploy", "systemd", unit), "/etc/systemd/system/"+unit, 0o644)
+		install(t, s, filepath.Join(tool.Root(), "deploy", "systemd", unit), "/etc/systemd/system/"+unit, 0o644)
 	}
 	program, err := tool.Path("regate")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Run(t, "install", program, "/usr/local/bin/regate")
+	install(t, s, program, "/usr/local/bin/regate", 0o755)
 	s.Run(t, "useradd", "--system", "--user-group", "--home-dir", "/var/lib/regate", "--shell", "/usr/sbin/nologin", "regate")
 	s.Run(t, "mkdir", "/etc/regate")
-	install(t, s, "deploy/deb/regate.yaml", "/etc/regate/regate.yaml", 0o644)
+	install(t, s, filepath.Join(tool.Root(), "deploy", "deb", "regate.yaml"), "/etc/regate/regate.yaml", 0o644)
 	configure(t, s, "/etc/regate/regate.yaml")
 
 	t.Run("verify", func(t *testing.T) {
@@ -49,12 +49,43 @@ func TestSystemdUnits(t *testing.T) {
 	s.Run(t, "systemctl", "daemon-reload")
 	s.Run(t, "systemctl", "start", "regate")
 	testService(t, s)
+	t.Run("socket", func(t *testing.T) { testSockets(t, s) })
 }
 
-// install copies a file of the source into the system.
+// testSockets has systemd hold the ports: the gate needs no capability for them
+// then, as the comment in the unit says, and a restart refuses nobody.
+func testSockets(t *testing.T, s *testbed.System) {
+	s.Run(t, "systemctl", "stop", "regate")
+	drop := "[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\nPrivateUsers=yes\n"
+	s.Run(t, "mkdir", "-p", "/etc/systemd/system/regate.service.d")
+	if err := os.WriteFile(s.Path("/etc/systemd/system/regate.service.d/e2e.conf"), []byte(drop), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Run(t, "systemctl", "daemon-reload")
+	s.Run(t, "systemctl", "enable", "--now", "regate.socket")
+	if got := status(s, "https://localhost/healthz"); got != "200" {
+		t.Fatalf("the connection that starts the gate: %s", got)
+	}
+	if status(s, "http://localhost/.well-known/regate/ca.crt") != "200" {
+		t.Error("port 80 is not the gate's")
+	}
+	facts := s.Run(t, "cat", "/proc/"+s.MainPID(t, "regate")+"/status")
+	if !strings.Contains(facts, "CapBnd:\t0000000000000000\n") {
+		t.Errorf("it has a capability:\n%s", facts)
+	}
+	// Each connection is tried once.
+	const script = `for i in $(seq 100); do curl -sk -o /dev/null -w '%{http_code} %{errormsg}\n' https://localhost/v2/; done >/tmp/codes 2>&1 & ` +
+		`for i in 1 2 3; do systemctl restart regate; done; wait; sort /tmp/codes | uniq -c`
+	if said := strings.TrimSpace(s.Run(t, "sh", "-c", script)); said != "100 401" {
+		t.Errorf("100 requests during three restarts, want a 401 for each:\n%s", said)
+	}
+	logsIn(t, s)
+}
+
+// install copies a file into the system.
 func install(t *testing.T, s *testbed.System, from, to string, mode os.FileMode) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(tool.Root(), from))
+	text, err := os.ReadFile(from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +95,7 @@ func install(t *testing.T, s *testbed.System, from, to string, mode os.FileMode)
 }
 
 // configure does with regate.yaml of the package what its owner does, and has
-// no test wait for balancers.
+// no test wait long for balancers.
 func configure(t *testing.T, s *testbed.System, file string) {
 	t.Helper()
 	changePassword(t, s.Path(file), adminPassword)
@@ -72,7 +103,7 @@ func configure(t *testing.T, s *testbed.System, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.Path(file), append(text, "listen: {grace: 0s}\n"...), 0o640); err != nil {
+	if err := os.WriteFile(s.Path(file), append(text, "listen: {grace: 1s}\n"...), 0o640); err != nil {
 		t.Fatal(err)
 	}
 }
