@@ -63,7 +63,8 @@ func TestBehindATCPBalancer(t *testing.T) {
 	t.Run("nobody else is believed", func(t *testing.T) {
 		direct := f.behind(0)
 		for _, header := range []string{"", "PROXY TCP4 127.0.0.1 127.0.0.1 4711 443\r\n", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"} {
-			conn, err := net.Dial("tcp", direct) // from the same address
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(testbed.Address)}}
+			conn, err := d.Dial("tcp", direct)
 			if errors.Is(err, syscall.ECONNRESET) {
 				continue
 			} else if err != nil {
@@ -82,8 +83,7 @@ func TestBehindATCPBalancer(t *testing.T) {
 	})
 	t.Run("a balancer that only looks is no trouble", func(t *testing.T) {
 		for range 20 {
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
-			conn, err := d.Dial("tcp", f.behind(1))
+			conn, err := net.Dial("tcp", f.behind(1))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,13 +20,15 @@ type fleet struct {
 	registries []*testbed.Registry
 	redis      *testbed.Redis
 	*testbed.Balancer
+
+	cert, key, pem string // of the gates, or of the balancer; pem has both
 }
 
 // fleetConfig is that of each gate.
 const fleetConfig = `
 listen:
   https: %q
-  http: ""
+  http: %q
   admin: %q
   public_url: %q
   trusted_proxies: ["127.0.0.1"]
@@ -58,7 +60,7 @@ frontend registry
 backend gates
 	balance roundrobin
 	option httpchk GET /readyz
-	default-server check inter 250ms fall 1 rise 1 send-proxy-v2 source 127.0.0.1
+	default-server check inter 250ms fall 1 rise 1 send-proxy-v2
 `
 
 // ending is HAProxy that ends TLS, and tells with each request from whom it is.
@@ -73,44 +75,52 @@ frontend registry
 backend gates
 	balance roundrobin
 	option httpchk GET /readyz
-	default-server check inter 250ms fall 1 rise 1 source 127.0.0.1
+	default-server check inter 250ms fall 1 rise 1
 `
 
 // start starts the fleet and waits until the balancer has all gates.
 func (p fleetPlan) start(t testing.TB) *fleet {
 	t.Helper()
-	front := testbed.NewGate(t, testbed.NewCA(t))
-	f := &fleet{site: &site{gate: front, registry: p.registries[0]}, redis: testbed.StartRedis(t)}
-	cert, key := front.CA.Issue(t, testbed.Host)
-	var servers strings.Builder
-	for i := range p.gates {
-		g := p.prepare(t, f, cert, key)
-		f.gates = append(f.gates, g)
-		_, port, _ := strings.Cut(strings.TrimPrefix(g.Admin, "http://"), ":")
-		fmt.Fprintf(&servers, "\tserver gate%d %s:%d addr 127.0.0.1 port %s\n", i, testbed.Address, g.Port, port)
-		g.Launch(t)
-	}
-	config := fmt.Sprintf(passing, front.Host)
+	f := p.startGates(t)
+	config := fmt.Sprintf(passing, f.gate.Host)
 	if p.proxied {
-		config = fmt.Sprintf(ending, front.Host, bothIn(t, cert, key))
+		config = fmt.Sprintf(ending, f.gate.Host, f.pem)
 	}
-	f.Balancer = testbed.StartBalancer(t, config+servers.String(), front.Host)
+	for i, g := range f.gates {
+		config += fmt.Sprintf("\tserver gate%d %s port %s\n", i, f.behind(i), g.AdminPort())
+	}
+	f.Balancer = testbed.StartBalancer(t, config, f.gate.Host)
 	for i := range f.gates {
 		f.AwaitServer(t, fmt.Sprint("gate", i), "UP")
 	}
 	return f
 }
 
+// startGates starts the fleet without a balancer.
+func (p fleetPlan) startGates(t testing.TB) *fleet {
+	t.Helper()
+	f := &fleet{site: &site{gate: testbed.NewGate(t, testbed.NewCA(t)), registry: p.registries[0]}, redis: testbed.StartRedis(t)}
+	f.registries = p.registries
+	f.cert, f.key = f.gate.CA.Issue(t, testbed.Host)
+	f.pem = bothIn(t, f.cert, f.key)
+	for range p.gates {
+		g := p.prepare(t, f)
+		f.gates = append(f.gates, g)
+		g.Launch(t)
+	}
+	return f
+}
+
 // behind is the address of a gate behind the balancer.
 func (f *fleet) behind(gate int) string {
-	return net.JoinHostPort(testbed.Address, strconv.Itoa(f.gates[gate].Port))
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(f.gates[gate].Port))
 }
 
 // prepare writes the configuration of one gate.
-func (p fleetPlan) prepare(t testing.TB, f *fleet, cert, key string) *testbed.Gate {
+func (p fleetPlan) prepare(t testing.TB, f *fleet) *testbed.Gate {
 	t.Helper()
 	g := testbed.NewGate(t, f.gate.CA)
-	tls := fmt.Sprintf("{hosts: [%s], mode: files, files: [{cert: %s, key: %s}]}", testbed.Host, cert, key)
+	tls := fmt.Sprintf("{hosts: [%s], mode: files, files: [{cert: %s, key: %s}]}", testbed.Host, f.cert, f.key)
 	if p.proxied {
 		tls = "{mode: proxied}"
 	}
@@ -118,7 +128,8 @@ func (p fleetPlan) prepare(t testing.TB, f *fleet, cert, key string) *testbed.Ga
 	for _, r := range p.registries {
 		upstreams = append(upstreams, fmt.Sprintf("%q", r.URL))
 	}
-	config := fmt.Sprintf(fleetConfig, fmt.Sprintf("%s:%d", testbed.Address, g.Port), strings.TrimPrefix(g.Admin, "http://"), f.gate.URL,
+	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	config := fmt.Sprintf(fleetConfig, at(g.Port), at(g.PlainPort), strings.TrimPrefix(g.Admin, "http://"), f.gate.URL,
 		!p.proxied, cmp.Or(p.grace, "0s"), tls, f.redis.State(g.StatePath()), strings.Join(upstreams, ", "), p.rules)
 	if err := os.WriteFile(g.File, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ stamps=$root/.tools/stamps
 
 # gcc is for the race detector; nginx, haproxy and caddy are what the benchmarks compare with.
 packages="apache2-utils bind9 bind9-dnsutils buildah busybox-static ca-certificates caddy chromium containerd curl docker-compose
-docker-registry docker.io gcc haproxy iproute2 ldap-utils libc6-dev mariadb-server nginx nodejs podman postgresql prometheus python3
+docker-registry docker.io gcc haproxy iproute2 ldap-utils libc6-dev libnginx-mod-stream mariadb-server nginx nodejs podman postgresql prometheus python3
 python3-samba redis-sentinel redis-server runc samba samba-ad-provision samba-dsdb-modules samba-vfs-modules skopeo slapd systemd testssl.sh winbind"
 
 # name  package@version

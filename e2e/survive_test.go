@@ -130,9 +130,7 @@ func startWithStore(t *testing.T) (*fleet, []testbed.RegistryConfig) {
 		cfg := testbed.RegistryConfig{Version: testbed.Registry3, Addr: testbed.LocalAddr(), Store: store}
 		configs, plan.registries = append(configs, cfg), append(plan.registries, testbed.StartRegistry(t, cfg))
 	}
-	f := plan.start(t)
-	f.registries = plan.registries
-	return f, configs
+	return plan.start(t), configs
 }
 
 // awaitWork waits until a gate is in the middle of something.

@@ -25,7 +25,8 @@ defaults
 	timeout connect 5s
 	timeout client 1h
 	timeout server 1h
-%s`
+%s
+`
 
 // StartBalancer starts one with frontends and backends, and waits until it
 // listens on addr.

@@ -50,6 +50,9 @@ func NewGate(t testing.TB, ca *CA) *Gate {
 // StatePath returns the folder of the gate's state.
 func (g *Gate) StatePath() string { return filepath.Join(g.dir, "state") }
 
+// AdminPort is the port of Admin, as a balancer wants it.
+func (g *Gate) AdminPort() string { return g.Admin[strings.LastIndexByte(g.Admin, ':')+1:] }
+
 // Configure writes the configuration: its addresses, certificate, state and
 // log are given, the rest is yaml.
 func (g *Gate) Configure(t testing.TB, yaml string) {
