@@ -43,6 +43,7 @@ install: ## install what the end-to-end tests run against
 e2e: build install ## the whole gate against real registries and real clients
 	PATH=$(CURDIR)/.tools/bin:$$PATH go test -count=1 -tags registries -run TestRegistries ./authsvc/token
 	go test -count=1 -tags redis ./internal/state/redis
+	go test -count=1 -tags redis -run 'Fleet|Redis' ./cmd/internal/gate
 	go test -count=1 -tags clients -run TestADayOfRounds ./cmd/regate
 	cd e2e && go test -count=1 -v -parallel 2 -timeout 30m ./...
 

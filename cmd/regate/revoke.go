@@ -38,7 +38,7 @@ gets new tokens.`,
 		if err != nil {
 			return err
 		}
-		answer, err := gate.NewControl(file.ControlSocket()).Revoke(c.Context(), what)
+		answer, err := gate.ControlOf(file).Revoke(c.Context(), what)
 		if err != nil {
 			return err
 		}

@@ -209,7 +209,7 @@ func control(config string) (*gate.Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gate.NewControl(file.ControlSocket()), nil
+	return gate.ControlOf(file), nil
 }
 
 // showMade prints the text alone where a script reads it.
