@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/regate/regate/e2e/client"
 	"github.com/regate/regate/e2e/testbed"
 	"github.com/regate/regate/e2e/tool"
 )
@@ -236,6 +237,33 @@ func TestPod(t *testing.T) {
 	}
 	if n := cluster.Asked(); n != 0 {
 		t.Errorf("the cluster was asked for its keys %d times", n)
+	}
+}
+
+// TestImagePullSecret does what the page says: what kubectl makes of the secret
+// of a robot is the file that an engine logs in with.
+func TestImagePullSecret(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, modes[0], testbed.Registry3, engines{})
+	s.seed(t, "team/app", "pub/app")
+	secret := regexp.MustCompile(`rgt_\w+`).FindString(testbed.Run(t, testbed.Command{Program: "regate", Dir: testbed.Dir(t), Args: []string{
+		"token", "create", "--owner", "dev", "--robot", "cluster", "--expires", "90d", "--repository", "team/**", "--action", "pull", "-c", s.gate.File,
+	}}))
+	testbed.Secret(secret)
+	made := testbed.Run(t, testbed.Command{Program: "kubectl", Dir: testbed.Dir(t), Args: []string{
+		"create", "secret", "docker-registry", "registry", "--namespace", "prod", "--dry-run=client", "-o", `go-template={{index .data ".dockerconfigjson" | base64decode}}`,
+		"--docker-server=" + s.gate.Host, "--docker-username=dev", "--docker-password=" + secret,
+	}})
+	home := testbed.Dir(t)
+	must(t, os.MkdirAll(filepath.Join(home, "docker"), 0o700))
+	save(t, filepath.Join(home, "docker", "config.json"), made)
+	crane, err := client.New("crane", client.Env{Home: home, Host: s.gate.Host, CA: s.gate.CA.File})
+	must(t, err)
+	if _, err := crane.Pull("team/app:x"); err != nil {
+		t.Errorf("pull: %v", err)
+	}
+	if _, err := crane.Push("team/app", "y"); err == nil {
+		t.Error("a robot that may pull has pushed")
 	}
 }
 
