@@ -85,7 +85,7 @@ func (b *Book) Rotate(ctx context.Context, r Rotation) (done Rotated, err error)
 		return done, fmt.Errorf("%w: %d secrets of %q are good, and there is another only when one of them has ended (the next does at %s), or if none is to be kept",
 			ErrTooMany, len(old), r.Name, firstEnd(old).UTC().Format(time.RFC3339))
 	}
-	next := b.after(all[0], r)
+	next := b.after(lastOf(all), r)
 	if err := b.room(ctx, next); err != nil {
 		return done, err
 	}
@@ -114,6 +114,15 @@ func firstEnd(all []Token) (end time.Time) {
 		}
 	}
 	return end
+}
+
+// lastOf is the secret that the others were replaced by. Two may be of the same
+// second.
+func lastOf(all []Token) Token {
+	if i := slices.IndexFunc(all, func(t Token) bool { return !t.Replaced }); i >= 0 {
+		return all[i]
+	}
+	return all[0]
 }
 
 // after is the secret that follows last.

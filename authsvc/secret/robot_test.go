@@ -71,6 +71,9 @@ func TestRotateAtOnce(t *testing.T) {
 	first, _ := r.robot(t)
 	second := r.rotate(t, time.Hour).Text
 	done := r.rotate(t, 0)
+	if end := r.clock.now.Add(90 * day); !done.New.Expires.Equal(end) { // and not as that one which was kept for an hour
+		t.Errorf("the third ends at %v, want %v", done.New.Expires, end)
+	}
 	if len(done.Ended) != 2 || len(done.Kept) != 0 {
 		t.Errorf("Rotate() = %+v", done)
 	}
