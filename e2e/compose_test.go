@@ -4,12 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 
 	"github.com/regate/regate/e2e/image"
 	"github.com/regate/regate/e2e/testbed"
 	"github.com/regate/regate/e2e/tool"
 )
+
+// ports443and80 is held by whoever has them published for all addresses.
+var ports443and80 sync.Mutex
 
 // testCompose does what deploy/compose/README.md says, with the file as it is.
 func testCompose(t *testing.T, d docker) {
@@ -41,6 +45,8 @@ func testCompose(t *testing.T, d docker) {
 			Dir: dir, Env: d.env(),
 		})
 	}
+	ports443and80.Lock()
+	t.Cleanup(ports443and80.Unlock)
 	t.Cleanup(func() {
 		logs := compose("logs")
 		testbed.Said(t, logs)
