@@ -15,10 +15,10 @@ tls: {hosts: [registry.example.com], mode: internal}
 registries: {main: {upstreams: ["http://127.0.0.1:5000"]}}
 `
 
-// TestPagesOnWorkloads: each example for the gate on these pages loads without a
+// TestPagesOnLogins: each example for the gate on these pages loads without a
 // remark but that a rule is missing, and each for others is YAML.
-func TestPagesOnWorkloads(t *testing.T) {
-	for _, page := range []string{"github-actions.md", "gitlab-ci.md", "kubernetes-logins.md"} {
+func TestPagesOnLogins(t *testing.T) {
+	for _, page := range []string{"github-actions.md", "gitlab-ci.md", "kubernetes-logins.md", "tokens.md"} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func TestPagesOnWorkloads(t *testing.T) {
 				t.Errorf("%s: %+v", page, w)
 			}
 		}
-		if ours == 0 || others == 0 {
+		if ours == 0 || others == 0 && page != "tokens.md" {
 			t.Errorf("%s has %d examples for the gate and %d for others", page, ours, others)
 		}
 	}
