@@ -108,7 +108,7 @@ func TestNoRepositoryHasTwoNames(t *testing.T) {
 	for range 3000 {
 		configs := someConfigs(r)
 		err := validate(configs, twoRegistries)
-		if err != nil && !strings.Contains(err.Error(), "a second name") {
+		if err != nil && !strings.Contains(err.Error(), "one name only") {
 			continue // for another reason
 		}
 		found := secondName(compileAll(configs))
