@@ -18,9 +18,10 @@ func TestFleetCompose(t *testing.T) {
 	d := docker{host: testbed.StartDocker(t)}
 	d.importRegistry(t)
 	d.importGate(t, "regate")
-	d.importPrograms(t, "haproxy:3.0", []string{"haproxy"}, nil,
+	d.importPrograms(t, "haproxy:3.0", map[string]string{"haproxy": "haproxy"}, nil,
 		`ENTRYPOINT ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]`, "USER 99:99")
-	d.importPrograms(t, "redis:7", []string{"redis-server", "redis-cli"}, []string{"data"}, "WORKDIR /data", "VOLUME /data", "USER 999:999")
+	d.importPrograms(t, "redis:7", map[string]string{"redis-server": "redis-server", "redis-cli": "redis-cli"}, []string{"data"},
+		"WORKDIR /data", "VOLUME /data", "USER 999:999")
 	f := composed{d: d, dir: fleetFiles(t)}
 	ports443and80.Lock()
 	t.Cleanup(ports443and80.Unlock)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -23,6 +24,8 @@ func TestKubernetesPods(t *testing.T) {
 	d.importGate(t, "ghcr.io/regate/regate:0.1.0")
 	t.Run("plain", func(t *testing.T) { testPlainManifests(t, d) })
 	t.Run("chart", func(t *testing.T) { testSingleRelease(t, d) })
+	d.importPrograms(t, "valkey/valkey:8.1", map[string]string{"valkey-server": "redis-server", "sh": "busybox", "cat": "busybox"}, nil)
+	t.Run("fleet", func(t *testing.T) { testFleetRelease(t, d) })
 }
 
 // importGate makes an image of the gate as the Dockerfile does, of the program
@@ -97,6 +100,53 @@ func testSingleRelease(t *testing.T, d docker) {
 	}
 }
 
+// testFleetRelease runs two gates of the chart with its Valkey: what one gives
+// out, the other takes, also after all of them were started anew.
+func testFleetRelease(t *testing.T, d docker) {
+	m := render(t, "fleet", "--set", "config.listen.grace=2s", "--set", "config.registries.main.upstreams={http://127.0.0.1:1}")
+	withPassword(t, m, "main-regate-config")
+	c := newStage(t, d, m)
+	testbed.Secret("the password of valkey")
+	c.secrets["regate-state"] = map[string]string{"password": "the password of valkey", "state.key": strings.Repeat("0123456789abcdef", 4)}
+	valkey := c.run(t, m.selected(t, "valkey", m.services["main-regate-valkey"].Spec.Selector), "main-regate-valkey")
+	valkey.awaitReady(t)
+	if list := d.run(t, "top", valkey.id); strings.Contains(list, "the password") {
+		t.Errorf("the password is in the list of processes:\n%s", list)
+	}
+	w := m.selected(t, "main-regate", m.services["main-regate"].Spec.Selector)
+	first, second := c.run(t, w, "main-regate"), c.run(t, w, "main-regate")
+	first.awaitReady(t)
+	second.awaitReady(t)
+	token := first.token(t)
+	if got := second.bearer(t, token); got != 200 {
+		t.Errorf("the token of one gate at the other: %d", got)
+	}
+	first.ends(t)
+	third := c.run(t, w, "main-regate")
+	third.awaitReady(t)
+	if got := third.bearer(t, token); got != 200 {
+		t.Errorf("the token of a gate that is gone at the one after it: %d", got)
+	}
+}
+
+// token logs in as admin.
+func (p *pod) token(t *testing.T) string {
+	t.Helper()
+	status, text := p.ask(t, "/auth?service=registry", func(r *http.Request) { r.SetBasicAuth("admin", adminPassword) })
+	var body struct{ Token string }
+	if err := json.Unmarshal(text, &body); err != nil || body.Token == "" {
+		t.Fatalf("%d, %v in %s", status, err, text)
+	}
+	return body.Token
+}
+
+// bearer asks /v2/ with a token.
+func (p *pod) bearer(t *testing.T, token string) int {
+	t.Helper()
+	status, _ := p.ask(t, "/v2/", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
+	return status
+}
+
 // withPassword gives admin a password that the test knows.
 func withPassword(t *testing.T, m manifests, secret string) {
 	t.Helper()
@@ -104,26 +154,39 @@ func withPassword(t *testing.T, m manifests, secret string) {
 	data["regate.yaml"] = hash.ReplaceAllLiteralString(data["regate.yaml"], testbed.Bcrypt(t, adminPassword))
 }
 
-// get asks a gate for a path, as admin if there is a password.
+// get asks a gate for a path, as admin if there is a password, and returns the
+// status; 0 if there is no answer.
 func (p *pod) get(t *testing.T, path, password string) int {
+	t.Helper()
+	status, _ := p.ask(t, path, func(r *http.Request) {
+		if password != "" {
+			r.SetBasicAuth("admin", password)
+		}
+	})
+	return status
+}
+
+// ask sends a request that show has completed.
+func (p *pod) ask(t *testing.T, path string, show func(*http.Request)) (status int, body []byte) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, "https://"+clusterHost+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if password != "" {
-		req.SetBasicAuth("admin", password)
-	}
+	show(req)
 	client := p.client()
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
 		t.Log(err)
-		return 0
+		return 0, nil
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
-	return res.StatusCode
+	body, err = io.ReadAll(res.Body)
+	if err != nil {
+		t.Log(err)
+	}
+	return res.StatusCode, body
 }
 
 // ends has the pod end as a kubelet does: it is not ready any more while it is

@@ -11,9 +11,9 @@ import (
 )
 
 // importPrograms gives the engine a stand-in for an image of Docker Hub's, made
-// of this machine's programs and what they are linked with. folders can be
-// written by everybody there.
-func (d docker) importPrograms(t *testing.T, image string, programs, folders []string, changes ...string) {
+// of this machine's programs, by the names that they have there, and what they
+// are linked with. Everybody may write to folders.
+func (d docker) importPrograms(t *testing.T, image string, programs map[string]string, folders []string, changes ...string) {
 	t.Helper()
 	tree := testbed.Dir(t)
 	for _, dir := range append(folders, "tmp", "etc", "bin") {
@@ -24,8 +24,8 @@ func (d docker) importPrograms(t *testing.T, image string, programs, folders []s
 			t.Fatal(err)
 		}
 	}
-	for _, name := range programs {
-		path, err := tool.Path(name)
+	for name, program := range programs {
+		path, err := tool.Path(program)
 		if err != nil {
 			t.Fatal(err)
 		}
