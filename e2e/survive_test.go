@@ -13,8 +13,12 @@ import (
 	"github.com/regate/regate/e2e/testbed"
 )
 
-// crowdOf are the clients of a crowd, twenty in all.
-var crowdOf = map[string]int{"crane": 14, "regctl": 3, "skopeo": 2, "podman": 1}
+// Twenty clients each. What docker keeps of a login is a refresh token, which
+// is good for nothing while the state is away.
+var (
+	withDocker = map[string]int{"crane": 13, "regctl": 3, "skopeo": 2, "podman": 1, "docker": 1}
+	noDocker   = map[string]int{"crane": 14, "regctl": 3, "skopeo": 2, "podman": 1}
+)
 
 // A crowd is twenty clients, each of which pushes, and pulls what it has pushed, until they are told
 // to stop.
@@ -32,10 +36,10 @@ type crowd struct {
 }
 
 // startCrowd starts one, each of whose commands may be tried so often.
-func (f *fleet) startCrowd(t *testing.T, tries int) *crowd {
+func (f *fleet) startCrowd(t *testing.T, who map[string]int, tries int) *crowd {
 	t.Helper()
 	l := &crowd{fleet: f, tries: tries, stop: make(chan struct{}), pushed: make(map[string]string)}
-	for name, n := range crowdOf {
+	for name, n := range who {
 		for i := range n {
 			c := f.client(t, name)
 			if err := c.Login("admin", adminPassword); err != nil {
@@ -154,7 +158,7 @@ func kill(t *testing.T, p *testbed.Process) {
 // most twice, goes well, and nothing that was acknowledged is lost.
 func TestFleetSurvives(t *testing.T) {
 	f, registries := startWithStore(t)
-	l := f.startCrowd(t, 3)
+	l := f.startCrowd(t, noDocker, 3)
 	l.goOn(t, aBit)
 
 	f.awaitWork(t, 0)
@@ -180,7 +184,8 @@ func TestFleetSurvives(t *testing.T) {
 // clients push and pull: none of them notices.
 func TestRollingRestart(t *testing.T) {
 	f, _ := startWithStore(t)
-	l := f.startCrowd(t, 1)
+	f.engines.docker = testbed.StartDocker(t)
+	l := f.startCrowd(t, withDocker, 1)
 	l.goOn(t, aBit)
 	for i, g := range f.gates {
 		if err := g.Signal(syscall.SIGTERM); err != nil {

@@ -12,12 +12,12 @@ func newConnections() connections {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace,
 			Name:      "connections_refused_total",
-			Help:      "Connections that were closed because of a limit, by listener and limit.",
+			Help:      "Connections that were refused before they could ask anything, by listener and reason.",
 		}, []string{"listener", "reason"}),
 	}
 }
 
-// Refused counts a connection that was closed because of a limit.
+// Refused counts a connection that was closed at once.
 func (c *connections) Refused(listener, reason string) {
 	c.refused.WithLabelValues(listener, reason).Inc()
 }
