@@ -37,6 +37,7 @@ func (p *process) admin() http.Handler {
 func (p *process) showStates() {
 	p.meter.ShowDraining(p.draining.On)
 	p.meter.ShowEnding(p.desk.ending.Counts)
+	p.meter.ShowFleet(p.fleet)
 	p.meter.ShowCertificates(reasons(), func() (all []metrics.Certificate) {
 		for _, c := range p.certs.Certificates() {
 			all = append(all, metrics.Certificate{Host: c.Host, NotAfter: c.NotAfter, Reason: string(c.Trouble.Reason)})

@@ -8,6 +8,7 @@ package gate
 
 import (
 	"context"
+	"crypto/rand"
 	"net"
 	"os"
 	"runtime"
@@ -97,6 +98,7 @@ type process struct {
 	forwarded *connlimit.Limiter // requests
 	httpsPort int                // as it really is, should the configuration leave it to the system
 	draining  edge.Draining
+	peers     peers
 	board     switchboard
 
 	work    context.Context // of all workers, those of the generations too
@@ -152,11 +154,12 @@ func (p *process) run(ctx context.Context, doors []door) error {
 	p.certs.Start(p.work)
 	if shared, ok := p.store.(*state.Copy); ok {
 		p.start(func() { shared.Run(p.work) })
+		id := rand.Text()
+		p.start(func() { p.followPeers(p.work, id) })
 	}
 	p.start(func() { p.ring.Run(p.work) })
 	p.start(func() { p.revoked.Run(p.work) })
 	p.start(func() { p.desk.book.Run(p.work) })
-	p.start(func() { p.desk.ending.Run(p.work) })
 	p.start(func() { p.desk.ending.Run(p.work) })
 	p.start(func() { p.followSignals(p.work) })
 	p.start(func() { p.watch.Run(p.work, func() { _ = p.reload(p.work) }) })

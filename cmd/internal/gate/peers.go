@@ -1,0 +1,140 @@
+package gate
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/metrics"
+	"github.com/regate/regate/internal/state"
+)
+
+const (
+	peerArea  = "gate/seen/"
+	peerLife  = time.Minute
+	peerEvery = 20 * time.Second
+	peerTime  = 5 * time.Second // for one look
+)
+
+// A peer is what a gate says of itself to the others of a fleet. They share no
+// configuration, so that a mistake in one does not reach all, but it ought to
+// be the same.
+type peer struct {
+	Host    string `json:"host"`
+	Version string `json:"version"`
+	Config  string `json:"config"` // SHA-256 of the file
+}
+
+// peers are the gates that were seen in the last minute, this one apart. While
+// the state is away they are those that were seen last.
+type peers struct {
+	seen atomic.Pointer[map[string]peer]
+	lost atomic.Bool // the state, at the last look
+}
+
+// followPeers says that this gate is there and looks who else is, until ctx is
+// done.
+func (p *process) followPeers(ctx context.Context, id string) {
+	tick := time.NewTicker(peerEvery)
+	defer tick.Stop()
+	for {
+		err := p.lookForPeers(ctx, id)
+		p.peers.lost.Store(err != nil && ctx.Err() == nil)
+		select {
+		case <-ctx.Done():
+			p.leavePeers(ctx, id)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *process) lookForPeers(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, peerTime)
+	defer cancel()
+	own, err := json.Marshal(p.self())
+	if err != nil {
+		return err
+	}
+	if _, err := p.store.Put(ctx, peerArea+id, own, state.PutOpts{TTL: peerLife}); err != nil {
+		return err
+	}
+	seen := make(map[string]peer)
+	for e, err := range p.store.List(ctx, peerArea) {
+		if err != nil {
+			return err
+		}
+		var other peer
+		if e.Key != peerArea+id && json.Unmarshal(e.Data, &other) == nil {
+			seen[e.Key] = other
+		}
+	}
+	p.tellDifferences(seen)
+	p.peers.seen.Store(&seen)
+	return nil
+}
+
+// tellDifferences warns once of each gate that has come with another
+// configuration, or changed its own.
+func (p *process) tellDifferences(seen map[string]peer) {
+	self, before := p.self(), p.peers.seen.Load()
+	for key, other := range seen {
+		if other.Config == self.Config || before != nil && (*before)[key] == other {
+			continue
+		}
+		p.log.Warn("another gate has another configuration", zap.String("host", other.Host),
+			zap.String("config", other.Config), zap.String("own", self.Config))
+	}
+}
+
+// leavePeers spares the others a minute of a gate that is not there.
+func (p *process) leavePeers(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = p.store.Delete(ctx, peerArea+id, 0)
+}
+
+func (p *process) self() peer {
+	host, _ := os.Hostname() // is for people
+	return peer{Host: host, Version: p.opts.Version, Config: configSum(p.live())}
+}
+
+// live is the configuration in use.
+func (p *process) live() *configs.File {
+	if g := p.board.live.Load(); g != nil {
+		return g.file
+	}
+	return p.first
+}
+
+// configSum is that of the file itself: certificates and the like may differ.
+func configSum(file *configs.File) string {
+	sum := file.Seen()[file.Path()]
+	return hex.EncodeToString(sum[:])
+}
+
+// fleet is for the metrics.
+func (p *process) fleet() metrics.Fleet {
+	self := p.self()
+	f := metrics.Fleet{Config: self.Config, Gates: 1, StateLost: p.peers.lost.Load()}
+	seen := p.peers.seen.Load()
+	if seen == nil {
+		return f
+	}
+	f.Gates += len(*seen)
+	for _, other := range *seen {
+		if other.Config != self.Config {
+			f.OtherConfig++
+		}
+		if other.Version != self.Version {
+			f.OtherVersion++
+		}
+	}
+	return f
+}
