@@ -1,6 +1,7 @@
 package authsvc
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/regate/regate/authsvc/secret"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/oci"
+	"github.com/regate/regate/internal/state"
 )
 
 // TestRefreshEndsWithoutUse, and not while it is used.
@@ -272,6 +274,21 @@ func TestAccountOfAProgram(t *testing.T) {
 	}
 	if r.ext.asked.Load() != 1 {
 		t.Errorf("the program is asked %d times", r.ext.asked.Load())
+	}
+}
+
+// noPut is a store that cannot be written.
+type noPut struct{ state.Store }
+
+func (noPut) Put(context.Context, string, []byte, state.PutOpts) (uint64, error) { return 0, errDown }
+
+// TestHalfARefreshTokenIsNone: one without the labels that belong to it.
+func TestHalfARefreshTokenIsNone(t *testing.T) {
+	r := newRefreshRig(t)
+	r.parts.Labels = token.NewLabels(noPut{r.store})
+	r.restart(t)
+	if got, left := r.logIn(t, "bob", "pw"), r.records(t); got != "" || len(left) != 0 {
+		t.Errorf("%q is given, %q is left", got, left)
 	}
 }
 
