@@ -122,13 +122,13 @@ func (l *crowd) end(t *testing.T) {
 }
 
 // aBit is as many commands as it takes for each client to be somewhere else.
-const aBit = 40
+const aBit = 30
 
 // startWithStore starts three gates in front of two registries with one store.
-func startWithStore(t *testing.T) (*fleet, []testbed.RegistryConfig) {
+func startWithStore(t *testing.T, proxied bool) (*fleet, []testbed.RegistryConfig) {
 	t.Helper()
 	store := testbed.Dir(t)
-	plan := fleetPlan{gates: 3, rules: rules(t), grace: "3s"}
+	plan := fleetPlan{gates: 3, rules: rules(t), grace: "3s", proxied: proxied}
 	var configs []testbed.RegistryConfig
 	for range 2 {
 		cfg := testbed.RegistryConfig{Version: testbed.Registry3, Addr: testbed.LocalAddr(), Store: store}
@@ -157,7 +157,7 @@ func kill(t *testing.T, p *testbed.Process) {
 // word, while twenty clients push and pull. The same command, given again at
 // most twice, goes well, and nothing that was acknowledged is lost.
 func TestFleetSurvives(t *testing.T) {
-	f, registries := startWithStore(t)
+	f, registries := startWithStore(t, false)
 	l := f.startCrowd(t, noDocker, 3)
 	l.goOn(t, aBit)
 
@@ -183,19 +183,23 @@ func TestFleetSurvives(t *testing.T) {
 // TestRollingRestart ends and starts one gate after the other, while twenty
 // clients push and pull: none of them notices.
 func TestRollingRestart(t *testing.T) {
-	f, _ := startWithStore(t)
-	f.engines.docker = testbed.StartDocker(t)
-	l := f.startCrowd(t, withDocker, 1)
-	l.goOn(t, aBit)
-	for i, g := range f.gates {
-		if err := g.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		(&site{gate: g}).awaitEnd(t)
-		l.goOn(t, aBit)
-		g.Launch(t)
-		f.AwaitServer(t, fmt.Sprint("gate", i), "UP")
-		l.goOn(t, aBit)
+	for name, proxied := range map[string]bool{"TLS passes through": false, "HAProxy ends TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := startWithStore(t, proxied)
+			f.engines.docker = testbed.StartDocker(t)
+			l := f.startCrowd(t, withDocker, 1)
+			l.goOn(t, aBit)
+			for i, g := range f.gates {
+				if err := g.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				(&site{gate: g}).awaitEnd(t)
+				l.goOn(t, aBit)
+				g.Launch(t)
+				f.AwaitServer(t, fmt.Sprint("gate", i), "UP")
+				l.goOn(t, aBit)
+			}
+			l.end(t)
+		})
 	}
-	l.end(t)
 }
