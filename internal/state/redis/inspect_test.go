@@ -92,6 +92,15 @@ func TestNewerSchema(t *testing.T) {
 const leastRights = "on ~rg:* resetchannels &rg:* -@all +@connection +info +time +cluster|slots +eval +evalsha +scan " +
 	"+get +set +setnx +del +exists +hget +hmget +hset +pexpire +persist +pttl +zadd +zrem +zrangebylex +publish +subscribe"
 
+// TestLeastRightsStandInTheDocs as they are here.
+func TestLeastRightsStandInTheDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/fleet.md")
+	if err != nil || !strings.Contains(string(text), "user regate "+strings.Replace(leastRights, "on ", "on >PASSWORD ", 1)+"\n") {
+		t.Errorf("docs/fleet.md has other rights (%v)", err)
+	}
+}
+
 // TestLeastRights runs all there is as a user who can do no more than it has to.
 func TestLeastRights(t *testing.T) {
 	srv := redistest.Start(t)
