@@ -8,17 +8,6 @@ import (
 	"time"
 
 	"github.com/regate/regate/authsvc/authn"
-	"github.com/regate/regate/internal/cache"
-)
-
-const (
-	// recheck is how long it is believed of an account elsewhere that it is
-	// there, or is not.
-	recheck = 15 * time.Minute
-	// kept is how long that is believed while nobody there answers.
-	kept = 24 * time.Hour
-	// askAgain is how long nobody waits for an answer again, once there was none.
-	askAgain = time.Minute
 )
 
 // ErrGone says that whoever vouched for an account knows it no longer. It comes
@@ -42,7 +31,8 @@ type Voucher struct {
 // Vouchers are those of the chain who vouch for the owners of tokens, in its
 // order. As in a login, the first that knows an account has it: a token is no
 // longer good when somebody before the one that vouched for its owner has an
-// account of that name, which may be anybody's.
+// account of that name, which may be anybody's. And as in a login, one before it
+// that cannot tell stands in nobody's way: it locks out its own users alone.
 //
 // What was said of accounts elsewhere is remembered. Calls may overlap. The
 // identities that they return are shared, and must not be changed.
@@ -102,12 +92,13 @@ func (v *Vouchers) Find(ctx context.Context, key, account string) (authn.Identit
 			continue // it comes later than whoever vouches for the account
 		}
 		id, err := one.find(ctx, account)
+		broken := err != nil && !errors.Is(err, authn.ErrUnknownUser)
 		switch {
 		case err == nil && one.Key == key && id.Account == account:
 			return id, nil
 		case err == nil && one.Key != key:
 			return authn.Identity{}, fmt.Errorf("%w: the name is that of an account of %s", authn.ErrUnknownUser, one.Key)
-		case err != nil && !errors.Is(err, authn.ErrUnknownUser):
+		case broken && (one.Key == key || errors.Is(err, authn.ErrUndecided)):
 			return authn.Identity{}, err
 		}
 	}
@@ -132,8 +123,9 @@ func (v *Vouchers) Blind(key string) bool {
 }
 
 // Holder returns who has an account now, and the account as it is written there.
-// Nothing that was said before is believed. The error is authn.ErrUnknownUser if
-// nobody has it.
+// Nothing that was said before is believed, and one that cannot tell ends it with
+// its error: a token must not be made for whoever is second while the first is
+// down. The error is authn.ErrUnknownUser if nobody has it.
 func (v *Vouchers) Holder(ctx context.Context, account string) (key string, id authn.Identity, err error) {
 	for _, one := range v.all {
 		id, err := one.ask(ctx, account)
@@ -161,48 +153,4 @@ func (v *Vouchers) holderOf(ctx context.Context, account, written string) (key s
 		}
 	}
 	return "", authn.Identity{}, fmt.Errorf("%w: %q is found as %q, which is not found", authn.ErrUnknownUser, written, account)
-}
-
-// A remembering Finder has what another one said.
-type remembering struct {
-	finder  authn.Finder
-	now     func() time.Time
-	answers *cache.Cache[string, answered]
-	asking  cache.Flights[string, authn.Identity]
-}
-
-// answered is what was said of an account: an identity, or that there is none.
-type answered struct {
-	id      authn.Identity
-	unknown error     // authn.ErrUnknownUser, or nil
-	said    time.Time // when
-	stale   time.Time // from when on it is asked again
-}
-
-func newRemembering(f authn.Finder, now func() time.Time) *remembering {
-	if now == nil {
-		now = time.Now
-	}
-	return &remembering{finder: f, now: now, answers: cache.New[string, answered](cache.Options{TTL: kept, Now: now})}
-}
-
-// Find is authn.Finder's.
-func (r *remembering) Find(ctx context.Context, account string) (authn.Identity, error) {
-	last, known := r.answers.Get(account)
-	if known && r.now().Before(last.stale) {
-		return last.id, last.unknown
-	}
-	id, err := r.asking.Do(ctx, account, func(ctx context.Context) (authn.Identity, error) { return r.finder.Find(ctx, account) })
-	now := r.now()
-	switch {
-	case err == nil:
-		r.answers.Set(account, answered{id: id, said: now, stale: now.Add(recheck)})
-	case errors.Is(err, authn.ErrUnknownUser):
-		r.answers.Set(account, answered{unknown: err, said: now, stale: now.Add(recheck)})
-	case known && ctx.Err() == nil:
-		last.stale = now.Add(askAgain)
-		r.answers.SetUntil(account, last, last.said.Add(kept))
-		return last.id, last.unknown
-	}
-	return id, err
 }

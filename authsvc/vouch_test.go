@@ -91,6 +91,29 @@ func TestTheLaterOnesAreNotAsked(t *testing.T) {
 	}
 }
 
+// TestBrokenDirectoryLocksOutItsOwnAlone, as in a login: the accounts of those
+// after it are theirs, but not those that it is remembered to have.
+func TestBrokenDirectoryLocksOutItsOwnAlone(t *testing.T) {
+	r := newVouchRig()
+	r.ldap.accounts["alice"] = true
+	r.sql.accounts["alice"], r.sql.accounts["bob"] = true, true
+	r.finds(t, "sql", "alice", authn.ErrUnknownUser)
+	r.ldap.down = errDown
+	for range 2 {
+		r.finds(t, "sql", "bob")
+		r.finds(t, "sql", "alice", authn.ErrUnknownUser)
+		r.finds(t, "sql", "carol", authn.ErrUnknownUser, ErrGone)
+		r.finds(t, "ldap", "alice")
+		r.finds(t, "ldap", "bob", errDown)
+		r.now = r.now.Add(recheck)
+	}
+	r.file.down = authn.Undecided(errDown) // it knows the account
+	r.finds(t, "sql", "bob", errDown)
+	r.finds(t, "ext_auth", "bob", errDown)
+	r.file.down = errDown
+	r.finds(t, "ext_auth", "bob", ErrBlind)
+}
+
 // TestDirectoryIsRemembered for a quarter of an hour, what it knows not as well,
 // and for a day while it cannot be asked. What is in a file is not.
 func TestDirectoryIsRemembered(t *testing.T) {
