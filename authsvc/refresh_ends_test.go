@@ -37,11 +37,11 @@ func TestRefreshEndsWithoutUse(t *testing.T) {
 			r := newRefreshRig(t)
 			r.parts.Config.Refresh = tt.cfg
 			r.restart(t)
-			text, start, got := r.logIn(t, "dev", "dev secret"), r.now, ""
+			text, start, got := r.logIn(t, "dev", "dev secret"), r.Now(), ""
 			for _, day := range tt.days {
-				r.now = start.AddDate(0, 0, day)
+				r.set(start.AddDate(0, 0, day))
 				if got = r.refreshed(t, text); got == webScope {
-					r.noted(t, "dev", r.now)
+					r.noted(t, "dev", r.Now())
 				}
 			}
 			if got != tt.want {
@@ -70,7 +70,7 @@ func (r *refreshRig) noted(t *testing.T, owner string, at time.Time) {
 func TestShorterLifeEndsWhatIsOlder(t *testing.T) {
 	r := newRefreshRig(t)
 	text := r.logIn(t, "dev", "dev secret")
-	r.now = r.now.AddDate(0, 0, 3)
+	r.set(r.Now().AddDate(0, 0, 3))
 	r.parts.Config.Refresh.Life = 48 * time.Hour
 	r.restart(t)
 	if got := r.refreshed(t, text); got != "401" {
@@ -190,7 +190,7 @@ func TestOwnerIsLookedUpAgain(t *testing.T) {
 		{"and is seen", recheck, nil, "401", 1},
 		{"back again, as somebody else perhaps", recheck, func() { r.ldap.accounts["alice"] = team("web") }, "401", 0},
 	} {
-		r.now = r.now.Add(step.after)
+		r.set(r.Now().Add(step.after))
 		if step.do != nil {
 			step.do()
 		}
@@ -230,19 +230,20 @@ func TestDirectoryIsDown(t *testing.T) {
 		t.Fatal(got)
 	}
 	r.ldap.down = errDown
-	start := r.now
+	start := r.Now()
 	for _, step := range []struct {
 		after time.Duration
 		want  string
 	}{{time.Minute, webScope}, {recheck + time.Second, webScope}, {kept - time.Second, webScope}, {kept + time.Second, "503, later"}} {
-		r.now = start.Add(step.after)
+		r.set(start.Add(step.after))
 		for range 3 {
 			if got := r.refreshed(t, text); got != step.want {
 				t.Errorf("%v down: %s, want %s", step.after, got, step.want)
 			}
 		}
 	}
-	r.ldap.down, r.now = nil, r.now.Add(time.Hour)
+	r.ldap.down = nil
+	r.set(r.Now().Add(time.Hour))
 	if got := r.refreshed(t, text); got != webScope {
 		t.Errorf("up again: %s", got)
 	}
@@ -260,13 +261,13 @@ func TestDirectoryIsDown(t *testing.T) {
 func TestAccountOfAProgram(t *testing.T) {
 	r := newRefreshRig(t)
 	r.grantLabels()
-	start, text := r.now, r.logIn(t, "bob", "pw")
+	start, text := r.Now(), r.logIn(t, "bob", "pw")
 	r.ext.down = errDown // nobody asks it
 	for _, step := range []struct {
 		after time.Duration
 		want  string
 	}{{time.Hour, webScope}, {23 * time.Hour, webScope}, {25 * time.Hour, "401"}} {
-		r.now = start.Add(step.after)
+		r.set(start.Add(step.after))
 		r.restart(t)
 		if got := r.refreshed(t, text); got != step.want {
 			t.Errorf("after %v: %s, want %s", step.after, got, step.want)
@@ -342,7 +343,7 @@ func TestClientsWithoutNumber(t *testing.T) {
 	r := newRefreshRig(t)
 	first := r.logIn(t, "dev", "dev secret")
 	for range secret.MostRefresh - 1 {
-		r.now = r.now.Add(time.Second)
+		r.set(r.Now().Add(time.Second))
 		if r.logIn(t, "dev", "dev secret") == "" {
 			t.Fatal("a client gets no refresh token")
 		}
@@ -350,7 +351,7 @@ func TestClientsWithoutNumber(t *testing.T) {
 	if r.logIn(t, "dev", "dev secret") != "" || r.refreshed(t, first) != webScope {
 		t.Error("a client that is at work made room for another")
 	}
-	r.now = r.now.Add(25 * time.Hour)
+	r.set(r.Now().Add(25 * time.Hour))
 	if r.logIn(t, "dev", "dev secret") == "" || r.refreshed(t, first) != "401" {
 		t.Error("a client that was not seen for a day makes no room for another")
 	}

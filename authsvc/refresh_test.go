@@ -61,12 +61,14 @@ type refreshRig struct {
 	ldap   *directory
 	ext    *directory
 	parts  RefreshParts
-	now    time.Time
+	now    atomic.Int64 // Unix time in ns: the book reads it when it notes a use
 	known  []Voucher
 	access *token.Revocations
 }
 
-func (r *refreshRig) Now() time.Time { return r.now }
+func (r *refreshRig) Now() time.Time { return time.Unix(0, r.now.Load()) }
+
+func (r *refreshRig) set(now time.Time) { r.now.Store(now.UnixNano()) }
 
 func team(name string) authn.Labels { return authn.Labels{"team": {{Value: name}}} }
 
@@ -74,7 +76,8 @@ func newRefreshRig(t testing.TB) *refreshRig {
 	t.Helper()
 	ldap := &directory{accounts: map[string]authn.Labels{"alice": team("web")}}
 	ext := &directory{accounts: map[string]authn.Labels{"bob": team("web")}}
-	r := &refreshRig{rig: newRig(t, authn.Keyed("ldap", ldap), authn.Keyed("ext", blind{ext})), ldap: ldap, ext: ext, now: time.Now()}
+	r := &refreshRig{rig: newRig(t, authn.Keyed("ldap", ldap), authn.Keyed("ext", blind{ext})), ldap: ldap, ext: ext}
+	r.set(time.Now())
 	r.book = secret.New(r.store, r.Now, nil)
 	r.known = []Voucher{{Key: "users", Finder: r.users}, {Key: "ldap", Finder: ldap, Elsewhere: true}, {Key: "ext"}}
 	r.parts = RefreshParts{Config: rigTokens, Book: r.book, Labels: token.NewLabels(r.store), Log: r.service.log}
