@@ -168,11 +168,14 @@ func TestOwnerOfAToken(t *testing.T) {
 			t.Errorf("%v: %d, want %d", tt.vouch, got, tt.want)
 		}
 	}
+	other, _ := p.make(t, secret.Token{Owner: "dev", Method: "m"})
 	if err := p.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.asks(t, "dev", text); got != 503 {
-		t.Errorf("without the state: %d, want 503", got)
+	for text, want := range map[authn.Secret]int{text: 200, other: 503} {
+		if got := p.asks(t, "dev", text); got != want {
+			t.Errorf("without the state: %d, want %d", got, want)
+		}
 	}
 }
 

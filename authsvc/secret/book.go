@@ -58,6 +58,7 @@ type Book struct {
 	now     func() time.Time
 	used    chan use
 	touched *cache.Cache[string, struct{}]
+	good    *cache.Cache[string, record]
 	robots  sync.Mutex // held while one gets a secret, so that none gets too many
 }
 
@@ -72,6 +73,7 @@ func New(s state.Store, now func() time.Time, log *zap.Logger) *Book {
 	return &Book{
 		store: s, log: log.Named("tokens"), now: now,
 		used: make(chan use, usesAtOnce), touched: cache.New[string, struct{}](cache.Options{TTL: usedEvery, Now: now}),
+		good: cache.New[string, record](cache.Options{Size: mostTrusted, TTL: trusted, Now: now}),
 	}
 }
 
@@ -179,7 +181,7 @@ func (b *Book) check(ctx context.Context, text authn.Secret) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	rec, _, err := b.read(ctx, p.id)
+	rec, asked, err := b.recall(ctx, p.id)
 	if err != nil {
 		return Token{}, err
 	}
@@ -190,6 +192,9 @@ func (b *Book) check(ctx context.Context, text authn.Secret) (Token, error) {
 	t := rec.token(p.id)
 	if t.Expired(b.now()) {
 		return Token{}, ErrExpired
+	}
+	if asked {
+		b.good.Set(p.id, rec)
 	}
 	return t, nil
 }
@@ -203,10 +208,15 @@ func (b *Book) read(ctx context.Context, id string) (rec record, rev uint64, err
 	case err != nil:
 		return rec, 0, err
 	}
+	rec, err = parseRecord(id, val)
+	return rec, val.Rev, err
+}
+
+func parseRecord(id string, val state.Value) (rec record, err error) {
 	if err := json.Unmarshal(val.Data, &rec); err != nil {
-		return rec, 0, fmt.Errorf("%s%s in state: %w", area, id, err)
+		return rec, fmt.Errorf("%s%s in state: %w", area, id, err)
 	}
-	return rec, val.Rev, nil
+	return rec, nil
 }
 
 // area is where records are, and owners where the index is.

@@ -29,6 +29,7 @@ type breaking struct {
 	ends   map[string]time.Time     // of the same, by the clock of the test
 	clock  *clock
 	read   func() // is called after the next Get
+	deaf   bool   // no Get is answered
 }
 
 var errDown = errors.New("the state is down")
@@ -53,6 +54,9 @@ func (b *breaking) Put(ctx context.Context, key string, val []byte, o state.PutO
 }
 
 func (b *breaking) Get(ctx context.Context, key string) (state.Value, error) {
+	if b.deaf {
+		return state.Value{}, errDown
+	}
 	v, err := b.Store.Get(ctx, key)
 	if read := b.read; read != nil {
 		b.read = nil

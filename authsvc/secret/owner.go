@@ -119,5 +119,6 @@ func (b *Book) remove(ctx context.Context, owner, id string) error {
 	if err := b.store.Delete(ctx, area+id, 0); err != nil {
 		return err
 	}
+	b.distrust(id)
 	return b.store.Delete(ctx, index(owner, id), 0)
 }
