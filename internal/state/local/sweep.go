@@ -11,57 +11,81 @@ import (
 
 const (
 	sweepEvery = time.Minute
-	sweepBatch = 256 // deletes in one transaction, so that writers need not wait long
+	sweepLook  = 64 << 10 // records that are looked at each time
+	sweepPage  = 4 << 10  // of them in one transaction
+	sweepBatch = 256      // deletes in one transaction, so that writers need not wait long
 )
 
 // sweep frees the room of values that have expired. Readers do not need it:
-// they judge for themselves.
+// they judge for themselves. So there is time: a file with a million values is
+// not read as a whole each minute, but from where the last minute left off.
 func (s *Store) sweep(ctx context.Context) {
 	defer close(s.swept)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	var from []byte
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		if err := s.sweepOnce(ctx); err != nil && ctx.Err() == nil {
+		done, err := s.sweepOnce(ctx, from)
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("state cannot be swept", zap.Error(err))
 		}
+		from = done.next
 	}
 }
 
-func (s *Store) sweepOnce(ctx context.Context) error {
-	for {
-		keys, err := view(ctx, s, s.expired)
-		if err != nil || len(keys) == 0 {
-			return err
+// A stretch of the file is what was looked at.
+type stretch struct {
+	seen    int
+	expired [][]byte // keys
+	next    []byte   // the first key behind it, nil if there is none
+}
+
+// sweepOnce sweeps a part of the file, which begins at a key; nil is the first.
+// An error begins anew.
+func (s *Store) sweepOnce(ctx context.Context, from []byte) (all stretch, err error) {
+	all.next = from
+	for all.seen < sweepLook {
+		part, err := view(ctx, s, func(tx *bbolt.Tx) (stretch, error) { return s.look(tx, all.next) })
+		if err == nil && len(part.expired) > 0 {
+			_, err = update(ctx, s, func(tx *bbolt.Tx) (struct{}, error) {
+				return struct{}{}, s.drop(tx, part.expired)
+			})
 		}
-		_, err = update(ctx, s, func(tx *bbolt.Tx) (struct{}, error) {
-			return struct{}{}, s.drop(tx, keys)
-		})
 		if err != nil {
-			return err
+			return stretch{}, err
+		}
+		all.seen, all.next = all.seen+part.seen, part.next
+		if all.next == nil {
+			break
 		}
 	}
+	return all, nil
 }
 
-// expired returns the keys of a batch of expired values.
-func (s *Store) expired(tx *bbolt.Tx) ([][]byte, error) {
-	var keys [][]byte
+// look returns what has expired of a page that begins at a key.
+func (s *Store) look(tx *bbolt.Tx, from []byte) (part stretch, err error) {
 	now := s.now()
 	c := tx.Bucket(bucketValues).Cursor()
-	for key, raw := c.First(); key != nil && len(keys) < sweepBatch; key, raw = c.Next() {
+	for key, raw := c.Seek(from); key != nil; key, raw = c.Next() {
+		if part.seen == sweepPage || len(part.expired) == sweepBatch {
+			part.next = bytes.Clone(key)
+			break
+		}
 		rec, err := parseRecord(raw)
 		if err != nil {
-			return nil, err
+			return stretch{}, err
 		}
+		part.seen++
 		if !rec.liveAt(now) {
-			keys = append(keys, bytes.Clone(key))
+			part.expired = append(part.expired, bytes.Clone(key))
 		}
 	}
-	return keys, nil
+	return part, nil
 }
 
 // drop deletes those of keys that nobody has written anew since.

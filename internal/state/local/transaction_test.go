@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -116,42 +115,4 @@ func TestFileCutShort(t *testing.T) {
 	if broken == 0 {
 		t.Error("every value can still be read: the test has cut nothing")
 	}
-}
-
-func TestSweep(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := openAt(t, newDir(t), time.Now)
-		for i := range 2*sweepBatch + 1 {
-			opts := state.PutOpts{TTL: time.Duration(1+i%2) * 3 * time.Minute} // 3 or 6 min
-			if _, err := s.Put(t.Context(), fmt.Sprintf("a/%d", i), nil, opts); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := s.Put(t.Context(), "a/ever", nil, noOpts); err != nil {
-			t.Fatal(err)
-		}
-		events := s.Watch(t.Context(), "a/")
-		for _, want := range []int{sweepBatch + 1, 1} {
-			time.Sleep(3*time.Minute + sweepEvery/2)
-			synctest.Wait()
-			if got := stored(t, s); got != want {
-				t.Errorf("%d records in the file, want %d", got, want)
-			}
-		}
-		if len(events) == 0 {
-			t.Error("no watcher was told")
-		}
-	})
-}
-
-// stored counts the records in the file, dead or alive.
-func stored(t *testing.T, s *Store) int {
-	t.Helper()
-	n, err := view(t.Context(), s, func(tx *bbolt.Tx) (int, error) {
-		return tx.Bucket(bucketValues).Stats().KeyN, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
