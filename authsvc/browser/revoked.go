@@ -50,8 +50,13 @@ func (p *Pages) refuse(with func(Revoker) error) bool {
 	return err == nil
 }
 
-// revokeAll ends all of them.
+// revokeAll ends all of them. They are refused by their ids as well: whoever has
+// shown one by then, and waits for the provider, gets a token after that.
 func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) error {
+	all, err := p.book.List(r.Context(), s.Account)
+	if err != nil {
+		return err
+	}
 	n, err := p.book.RevokeAll(r.Context(), s.Account, "")
 	if n > 0 {
 		p.log.Info("tokens revoked", zap.String("subject", s.Account), zap.Int("tokens", n), zap.Stringer("client", edge.Client(r)))
@@ -59,7 +64,13 @@ func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) err
 	if err != nil {
 		return err
 	}
-	ended := p.refuse(func(by Revoker) error { return by.RevokeSubject(r.Context(), s.Account) })
+	ids := make([]string, len(all))
+	for i, t := range all {
+		ids[i] = t.ID
+	}
+	ended := p.refuse(func(by Revoker) error {
+		return errors.Join(by.RevokeFamily(r.Context(), ids...), by.RevokeSubject(r.Context(), s.Account))
+	})
 	return p.noteDone(w, s, deed{Text: "All your tokens are revoked.", Ended: ended})
 }
 

@@ -112,9 +112,11 @@ func TestEverySecretOfAnAccountIsShown(t *testing.T) {
 		t.Errorf("not confirmed:\n%s", page)
 	}
 	by.err = errDown
+	by.families = nil
 	b.post("/tokens", b.form("do", "revoke-all"))
-	if !slices.Equal(by.subjects, []string{"alice"}) || r.tokens() != 0 || !r.logged("what was given out for a token goes on until it expires") {
-		t.Errorf("refused %v, and %d are left", by.subjects, r.tokens())
+	// By their ids as well: whoever has shown one and waits for an answer would get something later.
+	if !slices.Equal(by.subjects, []string{"alice"}) || len(by.families) != 2 || r.tokens() != 0 || !r.logged("what was given out for a token goes on until it expires") {
+		t.Errorf("refused %v and %v, and %d are left", by.subjects, by.families, r.tokens())
 	}
 	if page := b.get("/tokens").Body.String(); !strings.Contains(page, "All your tokens are revoked. What docker holds ends within 15 minutes.") {
 		t.Errorf("not confirmed:\n%s", page)
