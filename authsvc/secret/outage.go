@@ -10,8 +10,9 @@ import (
 
 const (
 	// trusted is how long a secret that was good is still taken for good while
-	// the state cannot be asked. In that time nobody can revoke anything, on no
-	// gate, and whatever was revoked before is in the memory of each.
+	// the state cannot be asked. In that time nobody can revoke anything, and
+	// whatever was revoked before is in the memory of each gate; only one that is
+	// cut off from the others alone does not hear of what they revoke, for so long.
 	trusted = time.Hour
 	// mostTrusted are those that are used most, should there be more.
 	mostTrusted = 10_000

@@ -57,3 +57,20 @@ func TestOutageIsNoLife(t *testing.T) {
 	r.clock.now = r.clock.now.Add(time.Minute)
 	r.verifies(t, text, ErrExpired)
 }
+
+// TestOutageAfterRotation: what was said of a secret before it was replaced, when
+// it was to last for longer, is not believed.
+func TestOutageAfterRotation(t *testing.T) {
+	r := newRig(t)
+	text, _, err := r.Create(t.Context(), Token{Kind: Robot, Owner: "ci", Method: "m", Name: "deploy", Expires: r.clock.now.Add(24 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.verifies(t, text, nil)
+	if _, err := r.Rotate(t.Context(), Rotation{Owner: "ci", Name: "deploy", Method: "m", Keep: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	r.store.deaf = true
+	r.clock.now = r.clock.now.Add(time.Minute)
+	r.verifies(t, text, errDown)
+}

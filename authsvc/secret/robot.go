@@ -157,6 +157,7 @@ func (b *Book) replace(ctx context.Context, t Token, keep time.Duration) (Token,
 			return t, err
 		}
 		_, err = b.store.Put(ctx, area+t.ID, val, state.PutOpts{IfRev: &rev, TTL: t.left(b.now())})
+		b.distrust(t.ID)
 		if !errors.Is(err, state.ErrConflict) { // or its use was noted meanwhile
 			return t, err
 		}
