@@ -266,9 +266,11 @@ func tooMany(err error) *oci.Error {
 
 // isOurs reports whether a password has the form of a token, which is never
 // handed to a back end that could write it down: a JWT, or the mark of a
-// personal token.
+// personal token. What was pasted with spaces or quotes before it is one too,
+// though it is good for nothing.
 func isOurs(password authn.Secret) bool {
-	return strings.HasPrefix(password.Reveal(), secret.Prefix) || idp.IsJWT(password.Reveal())
+	text := strings.TrimLeft(password.Reveal(), " \t\r\n\"'")
+	return strings.HasPrefix(text, secret.Prefix) || idp.IsJWT(text)
 }
 
 // isJWT reports whether a JWT is shown as the password.

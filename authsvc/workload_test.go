@@ -144,6 +144,9 @@ func TestForeignTokensReachNobody(t *testing.T) {
 		"with a space":         {"IHsiYWxnIjoiUlMyNTYifQ.e30.x", badLogin},
 		"huge":                 {c.token(map[string]any{"groups": strings.Repeat("x", 13<<10)}), badLogin},
 		"a damaged rgt_":       {"rgt_damaged", badLogin},
+		"pasted after a space": {" " + good, badLogin},
+		"in quotes":            {`"` + good + `"`, badLogin},
+		"a rgt_ after a line":  {"\r\nrgt_damaged", badLogin},
 	} {
 		for _, user := range []string{"dev", "nobody"} {
 			w, body := r.ask(t, shown{method: "GET", query: "scope=repository:web/app:pull", basic: user + ":" + tt.jwt})
