@@ -21,6 +21,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,11 @@ type Manager struct {
 	clients atomic.Pointer[tls.Config] // tls that asks for a certificate; nil if nobody is asked
 
 	challenges  *client.Challenges          // empty but in mode acme
+	board       *board                      // nil but in mode acme, where gates share a Store
 	authorities atomic.Pointer[authorities] // nil but in mode acme
+
+	watching sync.WaitGroup // the board
+	stop     context.CancelFunc
 
 	// One of them is set, as the mode says.
 	managed *managed
@@ -53,6 +58,7 @@ type Manager struct {
 type Deps struct {
 	Store  state.Store // for modes acme and internal; values below tls/ should be sealed
 	HTTP   bool        // whether requests on port 80 come to ServeChallenge
+	Shared bool        // whether other gates have the same Store, one of which a CA may reach
 	CAFile string      // where the internal CA's certificate is written for people; "" for nowhere
 	Log    *zap.Logger // nil for silence
 }
@@ -103,6 +109,10 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 		deps.Log = zap.NewNop()
 	}
 	m := &Manager{mode: cfg.withDefaults().Mode, deps: deps, shelf: newShelf(), challenges: client.NewChallenges()}
+	if m.mode == ModeACME && deps.Shared {
+		m.board = &board{deps.Store, deps.Log}
+		m.challenges = client.NewShared(m.board)
+	}
 	switch m.mode {
 	case ModeACME, ModeInternal:
 		m.managed = newManaged(m.shelf, deps.Store, every, deps.Log)
@@ -136,6 +146,10 @@ func (m *Manager) Start(ctx context.Context) {
 	if s := m.source(); s != nil {
 		s.start(ctx)
 	}
+	if m.board != nil {
+		ctx, m.stop = context.WithCancel(ctx)
+		m.watching.Go(func() { m.board.run(ctx, m.challenges) })
+	}
 }
 
 // Loaded is closed when what there was of certificates before Start has been
@@ -153,6 +167,10 @@ func (m *Manager) Loaded() <-chan struct{} {
 func (m *Manager) Close() {
 	if s := m.source(); s != nil {
 		s.close()
+	}
+	if m.stop != nil {
+		m.stop()
+		m.watching.Wait()
 	}
 }
 

@@ -18,12 +18,23 @@ import (
 // gate's listeners answer from them.
 //
 // Anybody can pose as a server that asks, so an answer takes no more than a
-// look into memory. Where replicas share their questions, find is the place to
-// look into the state as well: for configured hosts, and at most once a second
-// for each.
+// look into memory. Those of other replicas are there as well, where they show
+// them on a Board.
 type Challenges struct {
-	mu   sync.Mutex
-	open map[string]question // by host
+	board  Board // nil if there are no other replicas
+	mu     sync.Mutex
+	open   map[string]question // by host
+	others map[string]question
+}
+
+// A Board shows the questions of each replica to all.
+type Board interface {
+	// Post puts up a question about host.
+	Post(ctx context.Context, host string, ch acme.Challenge) error
+	// Settle waits until all replicas must have seen what was put up.
+	Settle(ctx context.Context) error
+	// Remove takes it down, unless there is another one by now.
+	Remove(ctx context.Context, host string, ch acme.Challenge) error
 }
 
 // A question is how a server wants to see that a host leads here.
@@ -34,6 +45,23 @@ type question struct {
 
 // NewChallenges returns a Challenges without questions.
 func NewChallenges() *Challenges { return &Challenges{open: map[string]question{}} }
+
+// NewShared returns a Challenges whose questions are put up on b. Whoever
+// watches the board calls Show.
+func NewShared(b Board) *Challenges { return &Challenges{board: b, open: map[string]question{}} }
+
+// Show says which questions are open at any replica.
+func (c *Challenges) Show(all []acme.Challenge) {
+	others := make(map[string]question, len(all))
+	for _, ch := range all {
+		if q, err := newQuestion(ch); err == nil { // or else it is not answered here
+			others[hostOf(ch)] = q
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.others = others
+}
 
 // Solvers answer the challenges of these types through c.
 func (c *Challenges) Solvers(types ...string) map[string]acmez.Solver {
@@ -47,30 +75,53 @@ func (c *Challenges) Solvers(types ...string) map[string]acmez.Solver {
 type solver struct{ *Challenges }
 
 // Present implements acmez.Solver.
-func (s solver) Present(_ context.Context, ch acme.Challenge) error {
-	q := question{challenge: ch}
-	if ch.Type == acme.ChallengeTypeTLSALPN01 {
-		cert, err := acmez.TLSALPN01ChallengeCert(ch)
-		if err != nil {
-			return err
-		}
-		q.config = alpnConfig(cert)
+func (s solver) Present(ctx context.Context, ch acme.Challenge) error {
+	q, err := newQuestion(ch)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.open[hostOf(ch)] = q
-	return nil
+	s.mu.Unlock()
+	if s.board == nil {
+		return nil
+	}
+	return s.board.Post(ctx, hostOf(ch), ch)
+}
+
+// Wait implements acmez.Waiter.
+func (s solver) Wait(ctx context.Context, _ acme.Challenge) error {
+	if s.board == nil {
+		return nil
+	}
+	return s.board.Settle(ctx)
+}
+
+func newQuestion(ch acme.Challenge) (question, error) {
+	q := question{challenge: ch}
+	if ch.Type != acme.ChallengeTypeTLSALPN01 {
+		return q, nil
+	}
+	cert, err := acmez.TLSALPN01ChallengeCert(ch)
+	if err != nil {
+		return question{}, err
+	}
+	q.config = alpnConfig(cert)
+	return q, nil
 }
 
 // CleanUp implements acmez.Solver. An order that was called off may end after
 // its successor has begun.
-func (s solver) CleanUp(_ context.Context, ch acme.Challenge) error {
+func (s solver) CleanUp(ctx context.Context, ch acme.Challenge) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.open[hostOf(ch)].challenge.Token == ch.Token {
 		delete(s.open, hostOf(ch))
 	}
-	return nil
+	s.mu.Unlock()
+	if s.board == nil {
+		return nil
+	}
+	return s.board.Remove(ctx, hostOf(ch), ch)
 }
 
 // hostOf is the host that ch is about, an address in the one form it has here.
@@ -85,6 +136,9 @@ func (c *Challenges) find(host string) (question, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	q, ok := c.open[host]
+	if !ok {
+		q, ok = c.others[host]
+	}
 	return q, ok
 }
 

@@ -27,7 +27,7 @@ func openCerts(ctx context.Context, file *configs.File, st state.Store, log *zap
 		return nil, err
 	}
 	m, err := acme.New(ctx, file.TLS, acme.Deps{
-		Store: st, HTTP: file.Listen.HTTP != "", CAFile: ca, Log: log.Named("tls"),
+		Store: st, HTTP: file.Listen.HTTP != "", Shared: file.State.Redis != nil, CAFile: ca, Log: log.Named("tls"),
 	})
 	if err != nil {
 		return nil, file.Explain("tls", err)

@@ -61,7 +61,7 @@ func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.
 // certificates and keys, without what only matters while one is ordered.
 func isKept(key string) bool {
 	area, rest, _ := strings.Cut(key, "/")
-	return area == "keys" || area == "tls" && rest != "probe" && !strings.Contains(rest, "/challenge_tokens/")
+	return area == "keys" || area == "tls" && rest != "probe" && !strings.HasPrefix(rest, "challenges/")
 }
 
 // openKey makes a key for a new state alone: what an old one has sealed could

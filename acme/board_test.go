@@ -1,0 +1,83 @@
+package acme
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+	"go.uber.org/zap"
+
+	"github.com/regate/regate/acme/client"
+	"github.com/regate/regate/internal/state"
+)
+
+// asked is what a CA gets to read at a gate, "" if nothing.
+func asked(c *client.Challenges, host, token string) string {
+	w := httptest.NewRecorder()
+	if !c.ServeHTTP01(w, httptest.NewRequest(http.MethodGet, "/.well-known/acme-challenge/"+token, nil), host) {
+		return ""
+	}
+	return w.Body.String()
+}
+
+func questionOf(host, token string) acme.Challenge {
+	return acme.Challenge{
+		Type: acme.ChallengeTypeHTTP01, Token: token, KeyAuthorization: token + ".print",
+		Identifier: acme.Identifier{Type: "dns", Value: host},
+	}
+}
+
+// TestAnyGateAnswers: a question that one gate has put up is answered by
+// another until it is taken down, and then by nobody.
+func TestAnyGateAnswers(t *testing.T) {
+	t.Parallel()
+	b := &board{store: openStore(t), log: zap.NewNop()}
+	asks, answers := client.NewShared(b), client.NewShared(b)
+	go b.run(t.Context(), answers)
+	solver := asks.Solvers(challengeHTTP)[challengeHTTP]
+	one, two := questionOf("a.example.com", "one"), questionOf("a.example.com", "two")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	until := func(token, want string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); asked(answers, "a.example.com", token) != want; {
+			if time.Now().After(deadline) {
+				t.Fatalf("the question %q is answered %q, want %q", token, asked(answers, "a.example.com", token), want)
+			}
+			time.Sleep(time.Millisecond) // between two looks
+		}
+	}
+	must(solver.Present(t.Context(), one))
+	until("one", "one.print")
+	must(solver.Present(t.Context(), two)) // of the next attempt, before the first has ended
+	must(solver.CleanUp(t.Context(), one))
+	until("two", "two.print")
+	until("one", "")
+	must(solver.CleanUp(t.Context(), two))
+	until("two", "")
+	must(solver.CleanUp(t.Context(), two))
+	for e := range b.store.List(t.Context(), boardArea) {
+		t.Errorf("%s is left", e.Key)
+	}
+}
+
+// TestUnreadableQuestionHidesNoOther, as one of a newer gate may be.
+func TestUnreadableQuestionHidesNoOther(t *testing.T) {
+	t.Parallel()
+	b := &board{store: openStore(t), log: zap.NewNop()}
+	if _, err := b.store.Put(t.Context(), boardKey("a.example.com"), []byte("?"), state.PutOpts{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Post(t.Context(), "b.example.com", questionOf("b.example.com", "one")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := b.read(t.Context()); err != nil || len(all) != 1 || all[0].Token != "one" {
+		t.Errorf("read() = %v, %v", all, err)
+	}
+}
