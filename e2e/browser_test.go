@@ -112,6 +112,14 @@ func (w *window) makeToken(name string) string {
 	return text
 }
 
+// revoke ends a token, and waits for the page without it: what is read of one
+// that is about to go may never come.
+func (w *window) revoke(name string) {
+	w.t.Helper()
+	button := fmt.Sprintf("button[aria-label=%q]", "Revoke "+name)
+	w.click(button, "section:not(:has("+button+"))")
+}
+
 var whole = regexp.MustCompile(`^rgt_[0-9A-Za-z]{14}_[0-9A-Za-z]{49}$`)
 
 // TestBrowser: somebody logs in with a real browser at a real provider, makes a
@@ -158,16 +166,17 @@ func TestBrowser(t *testing.T) {
 		w.makeToken(name)
 	}
 	w.picture("tokens")
-	w.click(`button[aria-label="Revoke work laptop"]`, `form.make`)
-	eventually(t, "the page shows one less", func() bool {
-		return strings.Count(w.html(), `class="name"`) == 2
-	})
+	w.revoke("work laptop")
+	if page := w.html(); strings.Count(page, `class="name"`) != 2 {
+		t.Errorf("after one of three was revoked, the page is\n%s", page)
+	}
 	if _, err := docker.Push("web/app", version); err == nil {
 		t.Error("a push with a revoked token went through")
 	}
 	if err := docker.Login("alice@example.com", text); err == nil {
 		t.Error("a login with a revoked token went through")
 	}
+	s.worksForLess(t, w)
 	w.click(`form.who button`, `a[href="/oidc_auth"]`)
 
 	// Somebody has that name already, and it is not this provider's.
@@ -180,4 +189,37 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("the page says %q", got)
 	}
 	other.picture("taken")
+}
+
+// worksForLess: a token that is to pull only pulls only, and is in the list beside
+// a robot that was made elsewhere, which ends there.
+func (s *site) worksForLess(t *testing.T, w *window) {
+	t.Helper()
+	w.do("say what it is for", chromedp.Click(chromedp.CSS(`details.less summary`)), chromedp.WaitVisible(chromedp.CSS(`select[name=good]`)),
+		chromedp.SetValue(chromedp.CSS(`select[name=good]`), "pull"), chromedp.SendKeys(chromedp.CSS(`input[name=repositories]`), "web/**"))
+	w.picture("token-for-less")
+	text := w.makeToken("puller")
+	robot := s.secretOf(t, "create", "--owner", "alice@example.com", "--robot", "deploy", "--expires", "3d")
+	c := s.client(t, "crane")
+	must(t, c.Login("alice@example.com", text))
+	_, err := c.Pull("web/app:" + version)
+	must(t, err)
+	if _, err := c.Push("web/app", version); err == nil {
+		t.Error("a token that is to pull only pushes")
+	}
+	must(t, c.Login("alice@example.com", robot))
+	_, err = c.Push("web/app", version)
+	must(t, err)
+	w.do("load the page again", chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS(`h2.kind`)))
+	w.picture("tokens-and-robots")
+	if page := w.html(); !strings.Contains(page, "pull in web/**") || !strings.Contains(page, "Robots that act for you") {
+		t.Errorf("the page is\n%s", page)
+	}
+	w.revoke("deploy")
+	if page := w.html(); strings.Contains(page, "Robots that act for you") || !strings.Contains(page, "“deploy” is revoked.") {
+		t.Errorf("after the robot has ended, the page is\n%s", page)
+	}
+	if _, err := c.Pull("web/app:" + version); err == nil {
+		t.Error("a robot that was revoked on the page pulls")
+	}
 }

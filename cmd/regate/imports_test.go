@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"authsvc/narrow":                 {"authsvc/authn", "internal/oci"},
 	"authsvc/secret":                 {"internal/state", "authsvc/authn", "authsvc/narrow"},
 	"authsvc/sqldb":                  {"authsvc/authn", "authsvc/acl", "authsvc/password"}, // users and rules of one database
-	"authsvc/browser":                {"authsvc/authn", "authsvc/idp", "authsvc/secret", "internal/edge", "internal/oci", "internal/state"},
+	"authsvc/browser":                {"authsvc/authn", "authsvc/idp", "authsvc/narrow", "authsvc/secret", "internal/edge", "internal/oci", "internal/state"},
 	"authsvc/token":                  {"internal/oci", "internal/state", "internal/keyring"},
 	"authsvc/mongo":                  {"authsvc/authn", "authsvc/acl", "authsvc/password"},
 	"authsvc/casbin":                 {"authsvc/authn", "authsvc/acl", "internal/oci"},
