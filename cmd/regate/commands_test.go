@@ -101,6 +101,8 @@ func TestCommands(t *testing.T) {
 		{"revoke nothing", []string{"revoke", "-c", good}, 2, "", "say what to revoke: --subject, --family or --token"},
 		{"revoke both", []string{"revoke", "-c", good, "--subject", "", "--token", "x"}, 2, "", "one of them"},
 		{"revoke by the secret itself", []string{"revoke", "-c", good, "--family", "rgt_x_y"}, 2, "", "--family is the id alone"},
+		{"revoke by the token itself", []string{"revoke", "-c", good, "--token", "eyJ.e30.x"}, 2, "", "--token is the id alone"},
+		{"revoke a secret as a token", []string{"revoke", "-c", good, "--token", "rgt_x_y"}, 2, "", "--token is the id alone"},
 		{"revoke a family without a gate", []string{"revoke", "-c", good, "--family", "x"}, 1, "", "no gate is running here"},
 		{"revoke without a gate", []string{"revoke", "-c", good, "--subject", "alice"}, 1, "", "no gate is running here: nothing answers at /"},
 		{"explain", []string{"explain", "-c", good, "--user", "alice", "--scope", "repository:web/shop:pull,push"}, 0, "acl[1]  decides", ""},
