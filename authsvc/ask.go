@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/guard"
@@ -137,10 +136,9 @@ func otherAccount() error {
 	return oci.Errorf(oci.BadRequest, "account is not the user that logs in")
 }
 
-// Longest account and password that are handed to a back end, and longest token
-// that is looked at, in bytes.
+// Longest password that is handed to a back end, and longest token that is looked
+// at, in bytes.
 const (
-	maxAccount  = 256
 	maxPassword = 4096
 	maxToken    = 16 << 10
 )
@@ -155,12 +153,8 @@ func plausible(c authn.Credentials) bool {
 	return len(c.Password) <= longest && isName(c.Account) && !isOurs(authn.Secret(c.Account))
 }
 
-// isName reports whether account can be one. Control characters are in none,
-// but would be in the logs of back ends and registries.
-func isName(account string) bool {
-	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
-	return len(account) <= maxAccount && utf8.ValidString(account) && !strings.ContainsFunc(account, isControl)
-}
+// isName reports whether account can be one, or is nobody's.
+func isName(account string) bool { return account == authn.Anonymous || authn.Plausible(account) }
 
 // grantType is that of a POST, "" if it has none. A GET never has one.
 func grantType(method string, params url.Values) string {

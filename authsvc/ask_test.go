@@ -114,7 +114,7 @@ var badAskTests = []struct {
 	{"no scope at all", shown{method: "GET", query: "scope=pull"}, oci.BadRequest},
 	{"too many scopes", shown{method: "GET", query: strings.Repeat("scope=repository:a:pull&", oci.MaxScopes+1)}, oci.BadRequest},
 	{"control character", shown{method: "GET", basic: "a\nb:p"}, oci.Unauthenticated},
-	{"endless account", shown{method: "GET", basic: strings.Repeat("a", maxAccount+1) + ":p"}, oci.Unauthenticated},
+	{"endless account", shown{method: "GET", basic: strings.Repeat("a", 257) + ":p"}, oci.Unauthenticated},
 	{"endless password", shown{method: "GET", basic: "a:" + strings.Repeat("p", maxPassword+1)}, oci.Unauthenticated},
 }
 

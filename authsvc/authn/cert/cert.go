@@ -129,7 +129,7 @@ func (r rule) identify(c *x509.Certificate) (id authn.Identity, matches bool, er
 	if r.Account != "" {
 		id.Account = expand(r.Account, func(v string) string { return starred(stars, v) })
 	}
-	if !plausible(id.Account) {
+	if !authn.Plausible(id.Account) {
 		return id, false, errUnfit
 	}
 	id.Labels, err = r.labels(c, stars)
@@ -171,7 +171,7 @@ func (r rule) labels(c *x509.Certificate, stars []string) (authn.Labels, error) 
 	for label, templates := range r.Labels {
 		for _, t := range templates {
 			for _, value := range values(t, c, stars) {
-				if count++; count > most || !plausible(value) {
+				if count++; count > authn.MostLabels || !authn.Plausible(value) {
 					return nil, errUnfit
 				}
 				labels[label] = append(labels[label], authn.Label{Value: value})

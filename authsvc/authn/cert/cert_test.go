@@ -311,7 +311,7 @@ func FuzzNames(f *testing.F) {
 		switch {
 		case err != nil && !errors.Is(err, authn.ErrUnknownUser):
 			t.Errorf("%v", err)
-		case err == nil && !plausible(id.Account):
+		case err == nil && !authn.Plausible(id.Account):
 			t.Errorf("account %q", id.Account)
 		case err == nil && account == "" && match == "" && name != "uri" && strings.Contains(id.Account, "/"):
 			t.Errorf("account %q", id.Account)

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"strings"
-	"unicode/utf8"
 )
 
 // The names that a rule can look at.
@@ -45,19 +44,4 @@ func valuesOf(c *x509.Certificate, kind string) (all []string) {
 		return c.Subject.Organization
 	}
 	return all
-}
-
-// longest is how long an account or a label can be, in bytes, and most how many
-// values of labels an identity has: what a certificate holds is kept for every
-// request of its connection.
-const (
-	longest = 256
-	most    = 256
-)
-
-// plausible reports whether text can be an account or a label. Control
-// characters are in none, but would be in the log.
-func plausible(text string) bool {
-	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
-	return text != "" && len(text) <= longest && utf8.ValidString(text) && !strings.ContainsFunc(text, isControl)
 }

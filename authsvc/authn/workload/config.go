@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/problem"
 )
@@ -107,7 +108,7 @@ func (r Rule) validate() error {
 	switch {
 	case r.Account == "":
 		l.Addf("account", "is missing; it is the name of the account, such as ci/${repository}")
-	case !plausible(r.Account):
+	case !authn.Plausible(r.Account):
 		l.Addf("account", "has characters that no account has, or more than 256")
 	case strings.HasPrefix(r.Account, "${"):
 		l.Warnf("account", "begins with what a token says, which may be the name of a user: put something of its own before it, such as ci/")
@@ -120,7 +121,7 @@ func (r Rule) validate() error {
 		}
 		for i, value := range r.Labels[label] {
 			below := fmt.Sprintf("%s[%d]", path, i)
-			if !plausible(value) {
+			if !authn.Plausible(value) {
 				l.Addf(below, "is empty, or has more than 256 characters, or such as no label has")
 			}
 			l.Under(below, checkTemplate(value, checkName))

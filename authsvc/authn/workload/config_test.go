@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/idp"
 	"github.com/regate/regate/internal/problem"
 )
@@ -194,7 +195,7 @@ func FuzzRule(f *testing.F) {
 		said := idp.Claims{claim: value, "sub": value, "a": idp.Claims{"b": []any{value, "x"}}}
 		c := compileRule(r)
 		id, err := c.identify(said)
-		if err == nil && !plausible(id.Account) {
+		if err == nil && !authn.Plausible(id.Account) {
 			t.Errorf("the account is %q", id.Account)
 		}
 		if c.matches(said) && strings.Count(value, "/")+strings.Count(value, ":") != strings.Count(pattern, "/")+strings.Count(pattern, ":") && !strings.HasPrefix(claim, "a") && claim != "sub" {

@@ -3,7 +3,6 @@ package workload
 import (
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/regate/regate/authsvc/idp"
 )
@@ -73,18 +72,4 @@ func lookUp(claims idp.Claims, name string) (found []any) {
 		}
 	}
 	return found
-}
-
-// longest is how long an account or a label can be, in bytes, and most how many
-// values of labels an identity has.
-const (
-	longest = 256
-	most    = 256
-)
-
-// plausible reports whether text can be an account or a label. Control
-// characters are in none, but would be in the log.
-func plausible(text string) bool {
-	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
-	return text != "" && len(text) <= longest && utf8.ValidString(text) && !strings.ContainsFunc(text, isControl)
 }

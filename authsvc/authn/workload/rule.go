@@ -45,7 +45,7 @@ func (r rule) identify(claims idp.Claims) (id authn.Identity, err error) {
 		values[name] = found[0]
 	}
 	id.Account, id.Via.Means = r.account.expand(values), authn.ByWorkload
-	if !plausible(id.Account) {
+	if !authn.Plausible(id.Account) {
 		return authn.Identity{}, unfit("its claims make no name that an account could have")
 	}
 	if id.Labels, err = r.labelsOf(claims); err != nil {
@@ -69,7 +69,7 @@ func (r rule) labelsOf(claims idp.Claims) (authn.Labels, error) {
 				return nil, err
 			}
 			for _, value := range values {
-				if count++; count > most || !plausible(value) {
+				if count++; count > authn.MostLabels || !authn.Plausible(value) {
 					return nil, unfit("its claims make labels that are too many, too long, or have control characters")
 				}
 				labels[label] = append(labels[label], authn.Label{Value: value, Pattern: len(t.claims) == 0})
