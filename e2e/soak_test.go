@@ -75,15 +75,27 @@ type vitals [3]float64
 
 var vitalNames = [3]string{"go_goroutines", "process_open_fds", "process_resident_memory_bytes"}
 
-func (s *site) vitals(t testing.TB) (v vitals) {
+func (s *site) vitals(t testing.TB) vitals {
 	t.Helper()
-	now := s.metrics(t)
-	for i, name := range vitalNames {
-		if v[i] = now[name]; v[i] == 0 {
-			t.Fatalf("no %s in the metrics", name)
-		}
+	v, err := s.tryVitals()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return v
+}
+
+// tryVitals is vitals of a gate that may be gone.
+func (s *site) tryVitals() (v vitals, err error) {
+	now, err := s.tryMetrics()
+	if err != nil {
+		return v, err
+	}
+	for i, name := range vitalNames {
+		if v[i] = now[name]; v[i] == 0 {
+			return v, fmt.Errorf("no %s in the metrics", name)
+		}
+	}
+	return v, nil
 }
 
 // compareVitals compares the medians of the second and the last quarter.
@@ -113,14 +125,23 @@ func compareVitals(t *testing.T, seen []vitals) {
 // metrics returns all that /metrics says, by name with labels.
 func (s *site) metrics(t testing.TB) map[string]float64 {
 	t.Helper()
-	res, err := http.Get(s.gate.Admin + "/metrics")
+	all, err := s.tryMetrics()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+// tryMetrics is metrics of a gate that may be gone.
+func (s *site) tryMetrics() (map[string]float64, error) {
+	res, err := http.Get(s.gate.Admin + "/metrics")
+	if err != nil {
+		return nil, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	all := make(map[string]float64)
 	for line := range strings.Lines(string(text)) {
@@ -128,7 +149,7 @@ func (s *site) metrics(t testing.TB) map[string]float64 {
 			all[line[:i]], _ = strconv.ParseFloat(strings.TrimSpace(line[i:]), 64)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // A worker logs in, pushes and pulls, over connections of its own.
@@ -206,6 +227,12 @@ func (w worker) ask(method, url, authorization string, body []byte, want int) (*
 		return nil, nil, err
 	}
 	req.Header.Set("Authorization", authorization)
+	return w.send(req, want)
+}
+
+// send sends a request and expects the status. What there is of an answer is
+// returned with an error, too.
+func (w worker) send(req *http.Request, want int) (*http.Response, []byte, error) {
 	res, err := w.http.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -213,7 +240,7 @@ func (w worker) ask(method, url, authorization string, body []byte, want int) (*
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != want {
-		err = fmt.Errorf("%s %s: %s, want %d: %.200s", method, url, res.Status, want, text)
+		err = fmt.Errorf("%s %s: %s, want %d: %.200s", req.Method, req.URL, res.Status, want, text)
 	}
 	return res, text, err
 }

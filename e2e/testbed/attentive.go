@@ -43,13 +43,16 @@ func (a attentive) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	text, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
+	if err != nil {
+		return nil, err
+	}
 	res.Body = io.NopCloser(bytes.NewReader(text))
 	if res.StatusCode < 400 {
 		keepGiven(text)
-		return res, err
+		return res, nil
 	}
 	run.hear(statement{where: req.URL.Host + " " + res.Status, text: fmt.Sprint(res.Header) + "\n" + string(text)})
-	return res, err
+	return res, nil
 }
 
 // keepShown keeps what a request shows of whoever sends it.

@@ -43,10 +43,12 @@ func Dir(t testing.TB) string {
 
 // A Process is a running server with its output in a file.
 type Process struct {
-	name string
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{} // closed when it has ended
+	name    string
+	path    string
+	command Command
+	cmd     *exec.Cmd
+	log     string
+	done    chan struct{} // closed when it has ended
 }
 
 // A Command says what to start. Program is found by tool.Path.
@@ -66,23 +68,12 @@ func Start(t testing.TB, c Command) *Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{name: filepath.Base(path), done: make(chan struct{})}
+	p := &Process{name: filepath.Base(path), path: path, command: c}
 	p.log = filepath.Join(c.Dir, p.name+".log")
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
+	p.begin(t)
 	if c.ours() {
 		run.hear(statement{where: t.Name() + " " + p.log, file: p.log})
 	}
-	p.cmd = exec.Command(path, c.Args...)
-	p.cmd.Env = append(tool.Environ(c.Dir), c.Env...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go p.reap()
 	t.Cleanup(func() {
 		p.Stop(t)
 		if t.Failed() {
@@ -92,9 +83,34 @@ func Start(t testing.TB, c Command) *Process {
 	return p
 }
 
-func (p *Process) reap() {
-	_ = p.cmd.Wait() // how it ended is in its log
-	close(p.done)
+// Restart starts the same again, after it has ended, and does not wait until it
+// is ready. Nobody else may use the process meanwhile.
+func (p *Process) Restart(t testing.TB) {
+	t.Helper()
+	<-p.done
+	p.begin(t)
+}
+
+func (p *Process) begin(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p.cmd = exec.Command(p.path, p.command.Args...)
+	p.cmd.Env = append(tool.Environ(p.command.Dir), p.command.Env...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.done = make(chan struct{})
+	go reap(p.cmd, p.done)
+}
+
+func reap(cmd *exec.Cmd, done chan<- struct{}) {
+	_ = cmd.Wait() // how it ended is in its log
+	close(done)
 }
 
 // Pid returns the process id, for tests that look at /proc.
