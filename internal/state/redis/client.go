@@ -43,6 +43,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		SentinelUsername: cfg.SentinelUsername,
 		SentinelPassword: sentinelPassword,
 		TLSConfig:        trust,
+		Dialer:           remembering(redis.NewDialer(&redis.Options{DialTimeout: dialTime, TLSConfig: trust})),
 		// A password that is changed works for the next connection.
 		CredentialsProviderContext: func(context.Context) (string, string, error) {
 			password, err := readPassword(cfg.PasswordFile)

@@ -63,14 +63,6 @@ func TestIsRecent(t *testing.T) {
 	}
 }
 
-// An answer is what a server says in place of a result.
-type answer string
-
-func (a answer) Error() string { return string(a) }
-func (answer) RedisError()     {}
-
-var _ redis.Error = answer("")
-
 func TestIsOutage(t *testing.T) {
 	for _, tt := range []struct {
 		err     error
@@ -83,13 +75,13 @@ func TestIsOutage(t *testing.T) {
 		{fmt.Errorf("get: %w", state.ErrNotFound), false, false},
 		{state.ErrConflict, false, false},
 		{errForeign, false, false},
-		{answer("LOADING Redis is loading the dataset in memory"), true, false},
-		{fmt.Errorf("put: %w", answer("CLUSTERDOWN The cluster is down")), true, false},
-		{answer("OOM command not allowed when used memory > 'maxmemory'"), false, false},
-		{answer("READONLY You can't write against a read only replica."), false, false},
-		{answer("WRONGPASS invalid username-password pair or user is disabled."), false, true},
-		{fmt.Errorf("x: %w", answer("NOPERM this user has no permissions")), false, true},
-		{answer("ERR This instance has cluster support disabled"), false, true},
+		{reply("LOADING Redis is loading the dataset in memory"), true, false},
+		{fmt.Errorf("put: %w", reply("CLUSTERDOWN The cluster is down")), true, false},
+		{reply("OOM command not allowed when used memory > 'maxmemory'"), false, false},
+		{reply("READONLY You can't write against a read only replica."), false, false},
+		{reply("WRONGPASS invalid username-password pair or user is disabled."), false, true},
+		{fmt.Errorf("x: %w", reply("NOPERM this user has no permissions")), false, true},
+		{reply("ERR This instance has cluster support disabled"), false, true},
 	} {
 		if got := isOutage(tt.err); got != tt.outage {
 			t.Errorf("isOutage(%v) = %v", tt.err, got)

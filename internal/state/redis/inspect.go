@@ -32,6 +32,7 @@ func (s *Store) inspect(ctx context.Context) error {
 	if err == nil {
 		err = s.checkSchema(ctx)
 	}
+	err = withoutArgs(err)
 	if isRefusal(err) {
 		return fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
@@ -89,6 +90,8 @@ func (s *Store) checkKind(info map[string]string) error {
 		return fmt.Errorf("%w: it is Redis %s, and %d.%d is the oldest that will do", ErrUnfit, version, oldestMajor, oldestMinor)
 	case info["cluster_enabled"] == "1" && !s.cfg.isCluster():
 		return fmt.Errorf("%w: it is a node of a Cluster; say cluster: true", ErrUnfit)
+	case info["role"] == "slave" && s.cfg.MasterName != "":
+		return errors.New("the Sentinels name a server that is a replica: a fail-over goes on")
 	case info["role"] == "slave":
 		return fmt.Errorf("%w: it is a replica; name its master, or the Sentinels and master_name", ErrUnfit)
 	}
@@ -138,13 +141,17 @@ func (s *Store) checkDisk(ctx context.Context, db redis.Cmdable, info map[string
 	return err
 }
 
-// checkSchema writes the number of our schema, or refuses a newer one.
+// checkSchema writes the number of our schema, or refuses a newer one. A server
+// that has the number need not be able to write: one that is full can be read.
 func (s *Store) checkSchema(ctx context.Context) error {
 	name := s.names.schema()
-	if err := s.db.SetNX(ctx, name, schema, 0).Err(); err != nil {
-		return err
-	}
 	text, err := s.db.Get(ctx, name).Result()
+	if errors.Is(err, redis.Nil) {
+		if err := s.db.SetNX(ctx, name, schema, 0).Err(); err != nil {
+			return err
+		}
+		text, err = s.db.Get(ctx, name).Result()
+	}
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s *Store) do(ctx context.Context, op func() error) error {
 	if err := s.link.trouble(); err != nil {
 		return err
 	}
-	err := op()
+	err := withoutArgs(op())
 	if s.link.note(ctx, err) {
 		s.log.Warn("state does not answer, going on without it", zap.Error(err))
 		s.task(s.tend)
@@ -92,6 +92,10 @@ func isOutage(err error) bool {
 // isRefusal reports whether a server will go on to answer so until somebody
 // changes it, or our configuration.
 func isRefusal(err error) bool {
+	var last *hungUp
+	if errors.As(err, &last) {
+		return strings.HasPrefix(last.said, "DENIED ")
+	}
 	var answer redis.Error
 	return errors.As(err, &answer) && begins(answer, "WRONGPASS ", "NOAUTH ", "NOPERM ", "ERR ")
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/regate/regate/internal/state"
 )
 
-const leaseTTL = 300 * time.Millisecond
+// leaseTTL is short, since some wait for its end, and long enough for a busy
+// machine, on which a lease is lost if nobody beats for two thirds of it.
+const leaseTTL = 600 * time.Millisecond
 
 func acquire(t *testing.T, st state.Store, name string) state.Lease {
 	t.Helper()
