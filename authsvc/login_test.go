@@ -79,8 +79,9 @@ func TestOwnTokensAreShownToNobody(t *testing.T) {
 // Half of it is for those of one network.
 func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
 	const logins = 48
-	hash, err := password.Hash("secret", 4)
-	if err != nil {
+	quick, err := password.Hash("secret", 4)
+	slow, wrong := password.Hash("secret", 10) // keeps the one worker busy until all have come
+	if err = errors.Join(err, wrong); err != nil {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {
@@ -90,12 +91,24 @@ func TestOneNetworkDoesNotFillTheQueue(t *testing.T) {
 		"one network": {func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, i}) }, true},
 		"many":        {func(i byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, i, 2}) }, false},
 	} {
-		pool := password.NewPool(password.Options{Workers: 1, Queue: logins})
+		pool := password.NewPool(password.Options{Workers: 1, Queue: logins + 1})
+		begun := make(chan struct{})
 		l := NewLogin(authn.Func(func(ctx context.Context, c authn.Credentials) (authn.Identity, error) {
-			return authn.Identity{}, pool.Compare(ctx, hash, c.Password.Reveal())
+			if c.Account == "first" {
+				close(begun)
+				return authn.Identity{}, pool.Compare(ctx, slow, c.Password.Reveal())
+			}
+			return authn.Identity{}, pool.Compare(ctx, quick, c.Password.Reveal())
 		}), password.NewCache[authn.Identity](cache.Options{}), nil, nil)
 		var busy atomic.Int64
 		var all, ready sync.WaitGroup
+		all.Go(func() {
+			first := authn.Credentials{Account: "first", Password: "no", From: netip.MustParseAddr("198.51.100.1")}
+			if _, err := l.Authenticate(t.Context(), first); !errors.Is(err, authn.ErrWrongPassword) {
+				t.Errorf("%s: Authenticate() of the first = %v", name, err)
+			}
+		})
+		<-begun
 		ready.Add(logins)
 		for i := range byte(logins) {
 			all.Go(func() {
