@@ -14,7 +14,7 @@ import (
 // 6.4.3). Case does not matter.
 func MatchHost(pattern, host string) bool {
 	pattern, host = canonical(pattern), canonical(host)
-	return host != "" && (pattern == host || pattern == wildcard(host))
+	return host != "" && pattern != "" && (pattern == host || pattern == wildcard(host))
 }
 
 // Covers reports whether host is one of the configured ones, see MatchHost.

@@ -27,6 +27,7 @@ var matchTests = []struct {
 	{"::1", "0:0::1", true},
 	{"kilo.example.com", "\u212Ailo.example.com", false},
 	{"", "", false},
+	{"", "localhost", false}, // which no wildcard stands for
 }
 
 func TestMatchHost(t *testing.T) {

@@ -2,9 +2,11 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/regate/regate/internal/problem"
 )
@@ -101,6 +103,42 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("warnings are\n%s\nwant\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestWarningsHideNoMistake has more warnings than are told before a mistake.
+func TestWarningsHideNoMistake(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	text := minimal + "registries: {a: {upstreams: [\"http://10.0.0.11:5000\"], auth: {mode: token, issuer: regate, service: a}}}\nroutes:\n"
+	for i := range 2 * maxMistakes {
+		text += fmt.Sprintf("  - {ns: dokcer.io, repository: team%d/*, registry: a}\n", i)
+	}
+	write(t, path, text+"log: {level: loud}\n")
+	_, err := load(path, noEnv)
+	if err == nil || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), "registries.a.auth.issuer: ") || !strings.Contains(err.Error(), "log.level: ") {
+		t.Errorf("load() = %v", err)
+	}
+}
+
+// TestMessagesHaveNoControlCharacters: what is in a file can neither move the
+// cursor nor look like a line of ours.
+func TestMessagesHaveNoControlCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		`"hub\u001b": {kind: mirror, ns: docker.io}, hubb: {upstreams: ["http://10.0.0.11"]}}` + "\nroutes: [{registry: hubc}, {registry: \"hub\\u001b\"}]": `did you mean hub\x1b?`,
+		`a: {kind: mirror, ns: docker.io, mirror: {hosts: ["h\u202e", "h\u202e"]}}}`:                                                                        `h\u202e stands here twice`,
+	} {
+		path := filepath.Join(t.TempDir(), "regate.yaml")
+		write(t, path, minimal+"registries: {"+text)
+		var wrong *Error
+		if _, err := load(path, noEnv); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
+			t.Errorf("load() = %q, want %s", err, want)
+			continue
+		}
+		for _, m := range wrong.Mistakes {
+			if line := m.String(); strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%q", line)
+			}
+		}
 	}
 }
 

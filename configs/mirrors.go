@@ -31,37 +31,39 @@ func (f *File) checkMirrors(bad *problem.List) {
 		taken(prefixes, n.Prefix, registry, path+".mirror.prefix")
 		for i, host := range n.Hosts {
 			at := indexPath(path+".mirror.hosts", i)
+			if !isName(host) {
+				continue
+			}
 			if hosts[host] == "registry "+registry {
 				bad.Addf(at, "%s stands here twice", host)
 				continue
 			}
 			taken(hosts, host, registry, at)
-			if isName(host) && !f.hasHost(host) {
+			if !f.hasHost(host) {
 				bad.Addf(at, "%s is neither one of tls.hosts nor listen.public_url's, so no request for it is let in", host)
 			}
 		}
 	}
 	f.checkOnlyHost(bad, hosts)
+	known := append(slices.Sorted(maps.Keys(names)), "docker.io")
 	for i, r := range f.Routes {
-		f.checkNamespace(bad, i, names)
+		checkNamespace(bad, indexPath("routes", i)+".ns", strings.ToLower(r.Namespace), known)
 		if names[r.Namespace] == "" && prefixes[r.Namespace] != "" {
 			bad.Addf(indexPath("routes", i)+".ns", "%s is the mirror.prefix of %s, which stands for something else", r.Namespace, prefixes[r.Namespace])
 		}
 	}
 }
 
-// checkNamespace finds the ns of a route that is probably another. It may stand
-// for itself: a registry of ours can be asked in the place of any other.
-func (f *File) checkNamespace(bad *problem.List, i int, mirrors map[string]string) {
-	name, path := strings.ToLower(f.Routes[i].Namespace), indexPath("routes", i)+".ns"
-	if name == "" || mirrors[name] != "" {
+// checkNamespace finds the ns of a route that is probably another of those that
+// are known. It may stand for itself: a registry of ours can be asked in the
+// place of any other.
+func checkNamespace(bad *problem.List, path, name string, known []string) {
+	if name == "" || slices.Contains(known, name) {
 		return
 	}
-	known := append(slices.Sorted(maps.Keys(mirrors)), "docker.io")
-	switch near := problem.Nearest(name, known); {
-	case near != "" && near != name:
+	if near := problem.Nearest(name, known); near != "" {
 		bad.Warnf(path, "%s is no mirror's; did you mean %s?", name, near)
-	case !strings.ContainsAny(name, ".:") && name != "localhost":
+	} else if !strings.ContainsAny(name, ".:") && name != "localhost" {
 		bad.Warnf(path, "%s is not the name of a registry, such as docker.io, so no client asks in its place", name)
 	}
 }

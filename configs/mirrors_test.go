@@ -25,6 +25,7 @@ var mirrorTests = []struct {
 	{"the same prefix", "  local: {kind: mirror, ns: \"localhost:5000\", mirror: {prefix: docker.io}}", "registries.local.mirror.prefix: docker.io is that of registry hub as well"},
 	{"the same host", "  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [HUB.example.com]}}", "registries.quay.mirror.hosts[0]: hub.example.com is that of registry hub as well"},
 	{"a host that is not ours", "  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [quay.example.com]}}", "registries.quay.mirror.hosts[0]: quay.example.com is neither one of tls.hosts"},
+	{"a host of one label", "  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [quay]}}", "registries.quay.mirror.hosts[0]: quay is neither one of tls.hosts"},
 	{"the same host in one", "  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [q.example.com, q.example.com]}}", "registries.quay.mirror.hosts[1]: q.example.com stands here twice"},
 	{"a host with a scheme", "  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [\"https://quay.example.com\"]}}", "registries.quay.mirror.hosts[0]: \"https://quay.example.com\" is not the name of a host alone"},
 	{"a host with a port", "  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [\"quay.example.com:443\"]}}", "registries.quay.mirror.hosts[0]: \"quay.example.com:443\" is not the name of a host alone"},
@@ -75,5 +76,15 @@ func TestStrangeNamespaces(t *testing.T) {
 		if got := said(f.Warnings); strings.TrimPrefix(got, "7: ") != want {
 			t.Errorf("ns %s: %q, want %q", ns, got, want)
 		}
+	}
+}
+
+// TestBadHostIsNotComparedAsWell: that it is none has been said, once for each.
+func TestBadHostIsNotComparedAsWell(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "regate.yaml")
+	write(t, path, mirrorsFile+"  quay: {kind: mirror, ns: quay.io, mirror: {hosts: [\"http://q\", \"http://q\"]}}\n")
+	_, err := load(path, noEnv)
+	if err == nil || strings.Count(err.Error(), "\n") != 1 || strings.Count(err.Error(), "is not the name of a host alone") != 2 {
+		t.Errorf("load: %v", err)
 	}
 }

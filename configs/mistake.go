@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/regate/regate/internal/problem"
 )
 
 // maxMistakes is how many mistakes are collected before the reader gives up:
@@ -55,7 +57,7 @@ func (m *mistakes) full() bool { return len(m.list) > maxMistakes }
 func (m *mistakes) addf(line int, path, format string, args ...any) {
 	switch {
 	case len(m.list) < maxMistakes:
-		m.list = append(m.list, Mistake{line, path, fmt.Sprintf(format, args...)})
+		m.list = append(m.list, Mistake{line, path, problem.Printable(fmt.Sprintf(format, args...))})
 	case len(m.list) == maxMistakes:
 		m.list = append(m.list, Mistake{line, "", "more mistakes follow; these come first"})
 	}

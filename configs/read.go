@@ -27,7 +27,8 @@ func read(data []byte, into checked, env func(string) (string, bool)) (wrong, wa
 	said := mistakes{list: bad.list[parsed:], meant: bad.meant}
 	for _, p := range found(into.Validate()) {
 		switch {
-		case bad.full() || odd.full() || said.touch(p.Path):
+		case said.touch(p.Path):
+		case p.Warning && odd.full(), bad.full(): // too many warnings must not hide a mistake
 		case p.Warning:
 			odd.addf(locate(root, p.Path), p.Path, "%s", p.Msg)
 		default:

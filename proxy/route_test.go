@@ -188,6 +188,30 @@ func TestValidateRoutes(t *testing.T) {
 	}
 }
 
+// TestManyWrongRoutes: what was meant is not looked for in more routes than
+// anybody reads of, be a registry wrong as well or not.
+func TestManyWrongRoutes(t *testing.T) {
+	routes := make([]RouteConfig, 10*maxMistakes)
+	for i := range routes {
+		routes[i].Registry = "mian"
+	}
+	for _, c := range []upstream.Config{registries["main"], {}} {
+		err := ValidateRoutes(routes, map[string]upstream.Config{"main": c})
+		if n := strings.Count(err.Error(), "did you mean main?"); n != maxMistakes+1 {
+			t.Errorf("%d mistakes are told of %d", n, len(routes))
+		}
+	}
+}
+
+// TestKnownRegistryIsNotLookedFor: good files have many routes, too, and are
+// read each time that the gate reloads.
+func TestKnownRegistryIsNotLookedFor(t *testing.T) {
+	known := knownOf(registries)
+	if n := testing.AllocsPerRun(10, func() { RouteConfig{Registry: "main"}.validateRegistry(known, nil) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // TestMountStaysInItsRegistry has a client that may read the source of each
 // mount. Only one that the registry itself has may be asked for there: what it
 // has under that name itself, the route hides.

@@ -24,9 +24,16 @@ func ValidateRoutes(routes []RouteConfig, registries map[string]upstream.Config)
 	var l problem.List
 	for i, r := range routes {
 		l.Under(at(i), r.validate(known))
+		if len(l) > maxMistakes {
+			break
+		}
 	}
 	return l.Err()
 }
+
+// maxMistakes bounds the work for messages, of which nobody reads so many:
+// finding what was meant takes time for each.
+const maxMistakes = 100
 
 func sound(registries map[string]upstream.Config) bool {
 	var l problem.List
@@ -67,6 +74,9 @@ func validate(routes []RouteConfig, registries map[string]known) error {
 		}
 		if c, ok := registries[r.Registry]; ok && !c.checked {
 			l.Under(at(i), validateUnchecked(routes, i))
+		}
+		if len(l) > maxMistakes {
+			return l.Err()
 		}
 	}
 	l.Under("", validateTogether(routes, good, registries))

@@ -83,13 +83,13 @@ func (c RouteConfig) validate(registries map[string]known) error {
 
 // validateRegistry makes sure that the route leads somewhere.
 func (c RouteConfig) validateRegistry(registries map[string]known, l *problem.List) {
-	_, ok := registries[c.Registry]
-	switch near := problem.Nearest(c.Registry, slices.Sorted(maps.Keys(registries))); {
-	case c.Registry == "":
+	if c.Registry == "" {
 		l.Addf("registry", "is missing")
-	case !ok && near != "":
+	} else if _, ok := registries[c.Registry]; ok {
+		return
+	} else if near := problem.Nearest(c.Registry, slices.Sorted(maps.Keys(registries))); near != "" {
 		l.Addf("registry", "there is no registry %q; did you mean %s?", c.Registry, near)
-	case !ok:
+	} else {
 		l.Addf("registry", "there is no registry %q", c.Registry)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/regate/regate/internal/problem"
 )
 
 // A Kind says what became of something in the source.
@@ -36,7 +38,7 @@ type Finding struct {
 type Report []Finding
 
 func (r *Report) add(line int, kind Kind, path, format string, args ...any) {
-	*r = append(*r, Finding{Line: line, Last: line, Kind: kind, Path: path, Msg: fmt.Sprintf(format, args...)})
+	*r = append(*r, Finding{Line: line, Last: line, Kind: kind, Path: path, Msg: problem.Printable(fmt.Sprintf(format, args...))})
 }
 
 // kept reports what is taken as it is.

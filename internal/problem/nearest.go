@@ -11,9 +11,14 @@ func Nearest(word string, known []string) string {
 	if len(word) > longest {
 		return ""
 	}
+	meant := spelling(word)
 	best, least := "", max(1, len(word)/3)+1
 	for _, k := range known {
-		if d := distance(spelling(word), spelling(k)); d < least {
+		near := spelling(k)
+		if len(near) >= len(meant)+least || len(meant) >= len(near)+least {
+			continue // as many letters are more or less
+		}
+		if d := distance(meant, near); d < least {
 			best, least = k, d
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A Problem is one mistake in a configuration.
@@ -100,6 +101,20 @@ func Join(path, below string) string {
 		return path + below
 	}
 	return path + "." + below
+}
+
+// Printable is text for a terminal: what would move the cursor there, or look
+// like a line of its own, stands in it as Go writes it.
+func Printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)

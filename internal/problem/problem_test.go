@@ -48,3 +48,14 @@ func TestKey(t *testing.T) {
 		t.Errorf("Key of nothing = %s", got)
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "docker.io is \"hub\"; it’s … 日本": "docker.io is \"hub\"; it’s … 日本",
+		"a\x1b[31m\r\nb\t\u202ec\u009b\x00": `a\x1b[31m\r\nb\t\u202ec\u009b\x00`, "\xff": "\ufffd",
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
