@@ -33,7 +33,7 @@ type Store struct {
 
 	leases   leases
 	buckets  state.Buckets // in memory alone: a write for each wrong password would keep the disk busy
-	watchers watchers
+	watchers state.Watchers
 
 	stop  context.CancelFunc // ends sweep
 	swept chan struct{}      // closed when it has
@@ -79,7 +79,7 @@ func (s *Store) Put(ctx context.Context, key string, val []byte, opts state.PutO
 	}
 	raw := newRecord(val)
 	rev, err := update(ctx, s, func(tx *bbolt.Tx) (uint64, error) {
-		tx.OnCommit(func() { s.watchers.tell(key) })
+		tx.OnCommit(func() { s.watchers.Tell(key) })
 		return s.put(tx, key, raw, opts)
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *Store) Delete(ctx context.Context, key string, ifRev uint64) error {
 		if ifRev > 0 && ifRev != old.rev {
 			return struct{}{}, state.ErrConflict
 		}
-		tx.OnCommit(func() { s.watchers.tell(key) })
+		tx.OnCommit(func() { s.watchers.Tell(key) })
 		return struct{}{}, tx.Bucket(bucketValues).Delete([]byte(key))
 	})
 	if err != nil {
@@ -168,13 +168,18 @@ func (s *Store) Health(ctx context.Context) error {
 	return nil
 }
 
+// Watch hints at changes below prefix until ctx is done or the Store is closed.
+func (s *Store) Watch(ctx context.Context, prefix string) <-chan state.Event {
+	return s.watchers.Watch(ctx, prefix)
+}
+
 // Close ends all leases and watches and closes the file, for which it waits
 // ten seconds at most. What comes after it is an error.
 func (s *Store) Close() error {
 	s.stop()
 	<-s.swept
 	s.leases.end()
-	s.watchers.end()
+	s.watchers.End()
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	return s.closeDB(ctx)

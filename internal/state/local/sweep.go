@@ -103,7 +103,7 @@ func (s *Store) drop(tx *bbolt.Tx, keys [][]byte) error {
 		if err := values.Delete(key); err != nil {
 			return err
 		}
-		tx.OnCommit(func() { s.watchers.tell(string(key)) })
+		tx.OnCommit(func() { s.watchers.Tell(string(key)) })
 	}
 	return nil
 }

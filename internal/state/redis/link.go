@@ -123,7 +123,7 @@ func (s *Store) tend() {
 		s.link.settle(err)
 		if err == nil {
 			s.log.Info("state answers again")
-			s.watchers.tellAll()
+			s.watchers.TellAll()
 			return
 		}
 		if errors.Is(err, ErrUnfit) && !errors.Is(last, ErrUnfit) {

@@ -23,7 +23,7 @@ type Store struct {
 
 	link     link
 	leases   leases
-	watchers watchers
+	watchers state.Watchers
 
 	ends   context.Context // with it, all goroutines do
 	stop   context.CancelFunc
@@ -163,6 +163,11 @@ func (s *Store) Health(ctx context.Context) error {
 	return nil
 }
 
+// Watch hints at changes below prefix until ctx is done or the Store is closed.
+func (s *Store) Watch(ctx context.Context, prefix string) <-chan state.Event {
+	return s.watchers.Watch(ctx, prefix)
+}
+
 // Close ends all leases, watches and connections. What comes after it is an
 // error.
 func (s *Store) Close() (err error) {
@@ -171,7 +176,7 @@ func (s *Store) Close() (err error) {
 		s.stop()
 		s.tasks.Wait()
 		s.leases.end()
-		s.watchers.end()
+		s.watchers.End()
 		err = s.db.Close()
 	})
 	return err
