@@ -127,8 +127,8 @@ func TestDoorCannotTell(t *testing.T) {
 // TestTokensAreNotShownAsPasswords to those who could write them down.
 func TestTokensAreNotShownAsPasswords(t *testing.T) {
 	r := newRig(t)
-	for _, secret := range []string{"rgt_x", "eyJhbGciOiJIUzI1NiJ9.e30.x"} {
-		if _, err := r.enter(t, basic("dev:"+secret), ""); refused(err) != ": "+badLogin {
+	for secret, want := range map[string]string{"rgt_x": badToken, "eyJhbGciOiJIUzI1NiJ9.e30.x": badLogin} {
+		if _, err := r.enter(t, basic("dev:"+secret), ""); refused(err) != ": "+want {
 			t.Errorf("Authorize() = %v", err)
 		}
 	}

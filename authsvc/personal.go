@@ -53,8 +53,16 @@ func isPersonal(c authn.Credentials) bool {
 
 // badToken is what somebody is told whose token is not good. As with passwords
 // it is the same whatever the cause, so that nobody learns what there is.
-func badToken(origin string, err error) error {
-	return unauthenticated("this token is not good (any more) for this user name: see " + origin + "/tokens").Because(err)
+const badToken = "this token is not good (any more) for this user name"
+
+// tokenRefused says so. Where there are pages, people can see there what they
+// have.
+func (s *Service) tokenRefused(origin string, err error) error {
+	msg := badToken
+	if s.pages {
+		msg += ": see " + origin + "/tokens"
+	}
+	return unauthenticated(msg).Because(err)
 }
 
 // isLogin reports whether a secret of that kind stands in for a password.

@@ -103,8 +103,7 @@ func TestBadTokenLeadsToThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	other, _ := p.make(t, secret.Token{Owner: "somebody", Method: "m"})
-	const page = "this token is not good (any more) for this user name: see https://registry.test:8443/tokens"
-	for pages, want := range map[bool]string{true: page, false: badLogin} {
+	for pages, want := range map[bool]string{true: badToken + ": see https://registry.test:8443/tokens", false: badToken} {
 		p.service.pages = pages
 		for password, want := range map[string]string{text.Reveal(): want, other.Reveal(): want, "rgt_x": want, "no": badLogin} {
 			s := oci.Shown{Authorization: oci.NewSecret(basic("dev:" + password)), Origin: "https://registry.test:8443"}
@@ -119,6 +118,22 @@ func TestBadTokenLeadsToThePage(t *testing.T) {
 	if w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "not good (any more) for this user name: see https://") {
 		t.Errorf("GET /auth = %d %s", w.Code, w.Body)
 	}
+}
+
+// TestBadTokenIsFound in the log, by its id, which is no secret.
+func TestBadTokenIsFound(t *testing.T) {
+	p := newPersonalRig(t)
+	text, id := p.make(t, secret.Token{Owner: "dev", Method: "m"})
+	if err := p.book.Revoke(t.Context(), "dev", id); err != nil {
+		t.Fatal(err)
+	}
+	p.ask(t, shown{method: "GET", basic: "dev:" + text.Reveal(), query: "service=registry.test"})
+	for _, line := range p.logs.FilterMessage("request").All() {
+		if line.ContextMap()["family"] == id {
+			return
+		}
+	}
+	t.Errorf("no %s in %v", id, p.logs.All())
 }
 
 // TestRevokedStopsAtOnce: at /auth, and where Basic credentials come along with

@@ -10,6 +10,7 @@ import (
 	"github.com/regate/regate/authsvc/acl"
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/narrow"
+	"github.com/regate/regate/authsvc/secret"
 	"github.com/regate/regate/authsvc/token"
 	"github.com/regate/regate/internal/edge"
 	"github.com/regate/regate/internal/oci"
@@ -141,13 +142,13 @@ type whither struct {
 // identify returns who shows cred, and notes it for the log, however it ends.
 func (s *Service) identify(ctx context.Context, cred authn.Credentials, to whither) (authn.Identity, error) {
 	rec := edge.RecordFrom(ctx)
-	rec.Subject = cred.Account
+	rec.Subject, rec.Family = cred.Account, secret.ID(cred.Password) // also of one that has ended: whoever has that shall be found
 	id, err := s.knowing(cred, to).Authenticate(ctx, cred)
 	switch {
 	case err != nil && isRefresh(cred) && TurnedAway(err):
 		return authn.Identity{}, unauthenticated(badRefresh).Because(err)
-	case err != nil && s.pages && isPersonal(cred) && TurnedAway(err):
-		return authn.Identity{}, badToken(to.origin, err)
+	case err != nil && isPersonal(cred) && TurnedAway(err):
+		return authn.Identity{}, s.tokenRefused(to.origin, err)
 	case err != nil:
 		return authn.Identity{}, refusal(cred, err)
 	case s.revoked != nil && id.Via.Family != "" && s.revoked.Family(id.Via.Family):

@@ -143,7 +143,7 @@ func TestForeignTokensReachNobody(t *testing.T) {
 		"encrypted":            {"eyJhbGciOiJkaXIifQ..x.y.z", badLogin},
 		"with a space":         {"IHsiYWxnIjoiUlMyNTYifQ.e30.x", badLogin},
 		"huge":                 {c.token(map[string]any{"groups": strings.Repeat("x", 13<<10)}), badLogin},
-		"a damaged rgt_":       {"rgt_damaged", badLogin},
+		"a damaged rgt_":       {"rgt_damaged", badToken},
 		"pasted after a space": {" " + good, badLogin},
 		"in quotes":            {`"` + good + `"`, badLogin},
 		"a rgt_ after a line":  {"\r\nrgt_damaged", badLogin},

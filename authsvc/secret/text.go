@@ -70,6 +70,15 @@ func parse(text string) (p parsed, err error) {
 	return p, nil
 }
 
+// ID is the id in a text, which is no secret; "" if the text is none of ours.
+func ID(text authn.Secret) string {
+	p, err := parse(text.Reveal())
+	if err != nil {
+		return ""
+	}
+	return p.id
+}
+
 func checksum(body string) string {
 	sum := crc32.ChecksumIEEE([]byte(body))
 	return encode([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}, crcDigits)
