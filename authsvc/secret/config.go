@@ -14,7 +14,7 @@ import (
 // `regate token` for them have the same limits; robots have others, see Ends.
 type Config struct {
 	// MaxLife is the longest life that a token can be given. Default 8760h, a year.
-	MaxLife time.Duration `yaml:"max_life"`
+	MaxLife time.Duration `yaml:"max_life" zero:"no"`
 	// Endless lets people make tokens that never expire. They still end with
 	// their login, and when they are revoked. Default false.
 	Endless bool `yaml:"endless"`
@@ -80,7 +80,7 @@ func (c Config) Ends(kind string, w Wish, now time.Time) (time.Time, error) {
 	case w.Life < 0, w.Life > 0 && w.Endless:
 		return time.Time{}, fmt.Errorf("%w: say for how long, or that it is endless", ErrLife)
 	case w.Endless && kind != Robot && !c.Endless:
-		return time.Time{}, fmt.Errorf("%w: auth.personal_tokens.endless allows no tokens for ever", ErrLife)
+		return time.Time{}, fmt.Errorf("%w: auth.personal_tokens.endless is not true", ErrLife)
 	case w.Endless:
 		return time.Time{}, nil
 	case kind == Robot && w.Life == 0:

@@ -42,7 +42,7 @@ func (b *Book) newRobot(ctx context.Context, t Token) error {
 	}
 	all, err := b.Robot(ctx, t.Owner, t.Name)
 	if err == nil && len(b.alive(all)) > 0 {
-		err = fmt.Errorf("%w: %q of %q can be given another secret", ErrExists, t.Name, t.Owner)
+		err = fmt.Errorf("%w: %q of %q; give it another secret with regate token rotate", ErrExists, t.Name, t.Owner)
 	}
 	return err
 }
@@ -82,7 +82,7 @@ func (b *Book) Rotate(ctx context.Context, r Rotation) (done Rotated, err error)
 	case len(all) == 0:
 		return done, fmt.Errorf("%w: %q of %q", ErrNoRobot, r.Name, r.Owner)
 	case len(old) >= liveSecrets && r.Keep > 0:
-		return done, fmt.Errorf("%w: %d secrets of %q are good, and there is another only when one of them has ended (the next does at %s), or if none is to be kept",
+		return done, fmt.Errorf("%w: %d secrets of %q are good, and there is another only when one of them has ended (the next does at %s), or if none is to be kept (--keep 0s)",
 			ErrTooMany, len(old), r.Name, firstEnd(old).UTC().Format(time.RFC3339))
 	}
 	next := b.after(lastOf(all), r)

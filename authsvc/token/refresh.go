@@ -27,7 +27,7 @@ type Refresh struct {
 // UnmarshalText reads the short form.
 func (r *Refresh) UnmarshalText(text []byte) error {
 	if string(text) != "off" {
-		return fmt.Errorf("%q is neither off nor a mapping of keys", text)
+		return fmt.Errorf("%q is neither off nor a mapping such as {life: 720h}", text)
 	}
 	*r = Refresh{Off: true}
 	return nil

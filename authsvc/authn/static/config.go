@@ -66,8 +66,10 @@ func (u User) validate(account string) error {
 		if u.Password != "" || u.AnyPassword || u.NoPassword {
 			l.Addf("", `"" is whoever does not log in, and has no password`)
 		}
-	case u.NoPassword && (u.Password != "" || u.AnyPassword):
-		l.Addf("no_password", "contradicts the password: leave one of them out")
+	case u.NoPassword && u.AnyPassword:
+		l.Addf("no_password", "contradicts any_password: leave one of them out")
+	case u.NoPassword && u.Password != "":
+		l.Addf("no_password", "contradicts password: leave one of them out")
 	case u.NoPassword:
 	case u.Password == "" && !u.AnyPassword:
 		l.Addf("", "no password: add a bcrypt hash from `regate hash`, no_password: true if only robots act for the account, "+
