@@ -67,6 +67,10 @@ func New(limits Limits, deps Deps) *Limiter {
 	}
 }
 
+// Close is for when nobody listens any more: what has been refused since the
+// last line is told now, and nothing after it. The Limiter counts as before.
+func (l *Limiter) Close() { l.refused.end() }
+
 // Open is how many connections there are.
 func (l *Limiter) Open() int {
 	l.mu.Lock()

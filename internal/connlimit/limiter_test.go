@@ -151,3 +151,24 @@ func TestRefusalsAreTold(t *testing.T) {
 		time.Sleep(2 * window) // the timer ends with the bubble
 	})
 }
+
+// TestNothingIsToldAfterTheEnd, when the log is closed: what was not told yet is
+// told before.
+func TestNothingIsToldAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := observer.New(zap.WarnLevel)
+		l := New(Limits{Connections: 1}, Deps{Log: zap.New(core)})
+		for range 4 {
+			_, _ = l.Enter(netip.MustParseAddr("192.0.2.7"))
+		}
+		l.Close()
+		if n := lines.Len(); n != 2 || lines.All()[1].ContextMap()["count"] != int64(2) {
+			t.Errorf("%v is told, want that one was refused, and then that two were", lines.All())
+		}
+		_, _ = l.Enter(netip.MustParseAddr("192.0.2.7"))
+		time.Sleep(2 * window)
+		if n := lines.Len(); n != 2 {
+			t.Errorf("%d lines, two of them before the end", n)
+		}
+	})
+}

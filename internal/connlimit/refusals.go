@@ -17,10 +17,11 @@ const window = 10 * time.Second
 type refusals struct {
 	deps Deps
 
-	mu    sync.Mutex     // guards what follows
-	since map[string]int // by reason, since the last line
-	last  netip.Addr
-	told  bool // in this window: what comes now is told at its end
+	mu     sync.Mutex     // guards what follows
+	since  map[string]int // by reason, since the last line
+	last   netip.Addr
+	window *time.Timer // in which something was told: what comes now is told at its end; nil is none
+	ended  bool        // nothing more is told
 }
 
 func newRefusals(d Deps) refusals {
@@ -44,8 +45,9 @@ func (r *refusals) add(reason string, from netip.Addr) {
 	defer r.mu.Unlock()
 	r.since[reason]++
 	r.last = from.Unmap() // as the lines of requests have it
-	if !r.told {
+	if r.window == nil && !r.ended {
 		r.tell()
+		r.window = time.AfterFunc(window, r.next)
 	}
 }
 
@@ -56,16 +58,29 @@ func (r *refusals) tell() {
 			zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last))
 	}
 	clear(r.since)
-	r.told = true
-	time.AfterFunc(window, r.next)
 }
 
 // next begins a window.
 func (r *refusals) next() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = false
-	if len(r.since) > 0 {
+	switch {
+	case r.ended:
+	case len(r.since) > 0:
+		r.tell()
+		r.window.Reset(window)
+	default:
+		r.window = nil
+	}
+}
+
+// end tells what has not been told.
+func (r *refusals) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	if r.window != nil {
+		r.window.Stop()
 		r.tell()
 	}
 }

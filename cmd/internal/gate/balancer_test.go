@@ -178,6 +178,30 @@ func TestHeadersThatNeverCome(t *testing.T) {
 			t.Errorf("silent %d reads %v", i, err)
 		}
 	}
+	g.stop()
+	g.ends()
+	if n := g.refused("total"); n < 85 { // by the last line, too
+		t.Errorf("%d refusals are told, of 85", n)
+	}
+}
+
+// refused is how many connections the log says were refused for a reason.
+func (g *running) refused(reason string) (n int) {
+	g.t.Helper()
+	text, err := os.ReadFile(g.log)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var refusal struct {
+			Msg, Reason string
+			Count       int
+		}
+		if json.Unmarshal([]byte(line), &refusal) == nil && refusal.Msg == "connections refused" && refusal.Reason == reason {
+			n += refusal.Count
+		}
+	}
+	return n
 }
 
 // clientOf is the client in the line about the token that a program was given.

@@ -70,6 +70,7 @@ func (p *process) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer closeLimiters(doors)
 	if err := p.swap(ctx, p.first); err != nil {
 		closeAll(doors)
 		return err

@@ -87,3 +87,12 @@ func connections(doors []door) map[string]int {
 	}
 	return open
 }
+
+// closeLimiters has them tell whom they have refused, while there is a log.
+func closeLimiters(doors []door) {
+	for _, d := range doors {
+		if d.limiter != nil {
+			d.limiter.Close()
+		}
+	}
+}
