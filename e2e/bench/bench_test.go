@@ -49,6 +49,7 @@ func TestBench(t *testing.T) {
 	t.Run("memory", b.memory)
 	t.Run("idle", b.idle)
 	t.Run("crowd", b.idleCrowd)
+	t.Run("fleet", b.fleet)
 	t.Run("acme", b.acme)
 	t.Run("flood", b.flood)
 	t.Run("intruder", b.intruder)
@@ -121,22 +122,37 @@ func (b *bench) startGate(t *testing.T) gate {
 
 // startGateAs starts one with a change of its configuration.
 func (b *bench) startGateAs(t *testing.T, change func(string) string) gate {
+	g := b.prepareGate(t, change)
+	g.Start(t)
+	return b.measured(t, g)
+}
+
+// prepareGate configures one that somebody else starts.
+func (b *bench) prepareGate(t *testing.T, change func(string) string) *testbed.Gate {
 	g := testbed.NewGate(t, b.authority)
 	g.Configure(t, fmt.Sprintf(rules, b.sink.addr, hash(t, 5), hash(t, crowdCost), hash(t, 10)))
-	text, err := os.ReadFile(g.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := certificate.FindStringSubmatch(string(text))
-	if files == nil {
-		t.Fatalf("no certificate in %s", text)
-	}
-	info := strings.Replace(string(text), "level: debug", "level: info", 1)
+	info := strings.Replace(read(t, g.File), "level: debug", "level: info", 1)
 	if err := os.WriteFile(g.File, []byte(change(info)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g.Start(t)
+	return g
+}
+
+// measured is a gate that runs.
+func (b *bench) measured(t *testing.T, g *testbed.Gate) gate {
+	files := certificate.FindStringSubmatch(read(t, g.File))
+	if files == nil {
+		t.Fatalf("no certificate in %s", g.File)
+	}
 	return gate{&server{name: "regate", host: g.Host, pid: g.Pid()}, files[1], files[2]}
+}
+
+func read(t *testing.T, file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // hash returns the bcrypt hash of everybody's password.

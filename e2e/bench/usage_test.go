@@ -15,9 +15,11 @@ import (
 
 // A server is what is measured: a process with its children.
 type server struct {
-	name string
-	host string // gate.test:PORT
-	pid  int
+	name   string
+	host   string // gate.test:PORT
+	at     string // where that is, if it is not what host says
+	pid    int
+	others []int // more processes, of a server that is many
 }
 
 // tick is the unit of CPU time in /proc (USER_HZ, which is 100 for programs on
@@ -39,10 +41,10 @@ func (s *server) cpu(t testing.TB) time.Duration {
 	return time.Duration(sum) * tick
 }
 
-// family is the process and its children: the workers of nginx.
+// family is the processes, and the children of the first: the workers of nginx.
 func (s *server) family(t testing.TB) []int {
 	t.Helper()
-	pids := []int{s.pid}
+	pids := append([]int{s.pid}, s.others...)
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
