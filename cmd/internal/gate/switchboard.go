@@ -116,7 +116,7 @@ func needsRestart(was, is *configs.File) (sections []string) {
 		same bool
 	}{
 		{"listen", was.Listen.Equal(is.Listen)},
-		{"state", was.State == is.State},
+		{"state", was.State.Equal(is.State)},
 		{"tls.mode", was.TLS.Source() == is.TLS.Source()},
 		{"tls.min_version", was.TLS.MinVersion == is.TLS.MinVersion},
 		{"log.format", was.Log.Format == is.Log.Format},

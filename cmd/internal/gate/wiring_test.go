@@ -288,6 +288,33 @@ func TestNeedsRestart(t *testing.T) {
 	}
 }
 
+// TestNeedsRestartOfAFleet: two readings of the same section are the same.
+func TestNeedsRestartOfAFleet(t *testing.T) {
+	path := changed(t, config(t, "http://127.0.0.1:1", ""), "}\nlog:", `, redis: {addrs: ["127.0.0.1:1"], key_file: /k, tls: {ca: /c}}}`+"\nlog:")
+	load := func() *configs.File {
+		file, err := configs.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	for _, tt := range []struct {
+		want   bool
+		change func(*configs.State)
+	}{
+		{false, func(*configs.State) {}},
+		{true, func(s *configs.State) { s.Redis.Addrs[0] = "127.0.0.1:2" }},
+		{true, func(s *configs.State) { s.Redis.TLS.CA = "/elsewhere" }},
+		{true, func(s *configs.State) { s.Redis = nil }},
+	} {
+		was, is := load(), load()
+		tt.change(&is.State)
+		if got := len(needsRestart(was, is)) > 0; got != tt.want {
+			t.Errorf("needsRestart() = %q, want one: %v", needsRestart(was, is), tt.want)
+		}
+	}
+}
+
 // A default that is written out is no change.
 func TestModeWrittenOutNeedsNoRestart(t *testing.T) {
 	was, is := new(configs.File), new(configs.File)
