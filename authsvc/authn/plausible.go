@@ -2,6 +2,7 @@ package authn
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -14,9 +15,14 @@ const (
 )
 
 // Plausible reports whether text can be an account or the value of a label.
-// Control characters are in none, but would be in the logs of the gate, of back
-// ends and of registries.
+// Characters that move what stands around them are in none, but would be in the
+// logs of the gate, of back ends and of registries, where anybody could write
+// them: a terminal takes U+009B for the beginning of a command, as it does ESC [
+// (ECMA-48 8.3.16), and what follows U+202E stands there backwards.
 func Plausible(text string) bool {
-	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
-	return text != "" && len(text) <= longest && utf8.ValidString(text) && !strings.ContainsFunc(text, isControl)
+	return text != "" && len(text) <= longest && utf8.ValidString(text) && !strings.ContainsFunc(text, moves)
+}
+
+func moves(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
