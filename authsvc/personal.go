@@ -71,7 +71,7 @@ func isLogin(kind string) bool { return kind == secret.Personal || kind == secre
 // vouched returns the owner of a token, if whoever had the account when it was
 // made still vouches for it. If they will never again, the token ends.
 func (p *Personal) vouched(ctx context.Context, t secret.Token) (authn.Identity, error) {
-	id, err := p.vouchers.Find(ctx, t.Method, t.Owner)
+	id, err := p.vouchers.Find(ctx, t.Method, t.Owner, t.Created)
 	switch {
 	case errors.Is(err, ErrGone):
 		return authn.Identity{}, fmt.Errorf("%w: %w", authn.ErrWrongPassword, errors.Join(err, p.book.Revoke(ctx, t.Owner, t.ID)))

@@ -142,7 +142,7 @@ func (r *Refreshes) login(ctx context.Context, text authn.Secret, service string
 // owner returns whose a refresh token is, if whoever vouched for them still
 // does, and has it last for longer then.
 func (r *Refreshes) owner(ctx context.Context, t secret.Token) (authn.Identity, error) {
-	id, err := r.vouchers.Find(ctx, t.Method, t.Owner)
+	id, err := r.vouchers.Find(ctx, t.Method, t.Owner, t.Created)
 	switch {
 	case err == nil:
 		r.book.Extend(t, r.terms)

@@ -19,7 +19,7 @@ const (
 	askAgain = time.Minute
 )
 
-// A remembering Finder has what another one said.
+// A remembering is what a Finder has said.
 type remembering struct {
 	finder  authn.Finder
 	now     func() time.Time
@@ -42,9 +42,14 @@ func newRemembering(f authn.Finder, now func() time.Time) *remembering {
 	return &remembering{finder: f, now: now, answers: cache.New[string, answered](cache.Options{TTL: kept, Now: now})}
 }
 
-// Find is authn.Finder's.
-func (r *remembering) Find(ctx context.Context, account string) (authn.Identity, error) {
+// find is authn.Finder's Find of an account that was there at a time: that nobody
+// knew it before, as here or at another gate somebody may have asked, is not
+// believed. The zero time believes all.
+func (r *remembering) find(ctx context.Context, account string, since time.Time) (authn.Identity, error) {
 	last, known := r.answers.Get(account)
+	if last.unknown != nil && last.said.Unix() <= since.Unix() { // the times of tokens are in seconds
+		known = false
+	}
 	if known && r.now().Before(last.stale) {
 		return last.id, last.unknown
 	}

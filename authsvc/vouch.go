@@ -43,11 +43,11 @@ type voucher struct {
 	memory *remembering // nil asks each time
 }
 
-func (v voucher) find(ctx context.Context, account string) (authn.Identity, error) {
+func (v voucher) find(ctx context.Context, account string, since time.Time) (authn.Identity, error) {
 	if v.memory == nil {
 		return v.ask(ctx, account)
 	}
-	return v.memory.Find(ctx, account)
+	return v.memory.find(ctx, account, since)
 }
 
 func (v voucher) ask(ctx context.Context, account string) (authn.Identity, error) {
@@ -79,10 +79,10 @@ func (v *Vouchers) Inherit(was *Vouchers) {
 	}
 }
 
-// Find returns the account that the one with the key has vouched for. The error
-// is authn.ErrUnknownUser if it does so no longer, and ErrGone as well if that
-// is for good, or ErrBlind. Any other says that it could not be told.
-func (v *Vouchers) Find(ctx context.Context, key, account string) (authn.Identity, error) {
+// Find returns the account that the one with the key has vouched for, at a time.
+// The error is authn.ErrUnknownUser if it does so no longer, and ErrGone as well
+// if that is for good, or ErrBlind. Any other says that it could not be told.
+func (v *Vouchers) Find(ctx context.Context, key, account string, vouched time.Time) (authn.Identity, error) {
 	own := slices.IndexFunc(v.all, func(one voucher) bool { return one.Key == key })
 	if own < 0 {
 		return authn.Identity{}, fmt.Errorf("%w: %s vouched for it, which is not there any more", authn.ErrUnknownUser, key)
@@ -91,7 +91,11 @@ func (v *Vouchers) Find(ctx context.Context, key, account string) (authn.Identit
 		if i > own && one.Key != key {
 			continue // it comes later than whoever vouches for the account
 		}
-		id, err := one.find(ctx, account)
+		since := time.Time{}
+		if one.Key == key {
+			since = vouched
+		}
+		id, err := one.find(ctx, account, since)
 		broken := err != nil && !errors.Is(err, authn.ErrUnknownUser)
 		switch {
 		case err == nil && one.Key == key && id.Account == account:

@@ -33,6 +33,7 @@ type vouchRig struct {
 	*Vouchers
 	file, ldap, sql *accountsOf
 	now             time.Time
+	since           time.Time // when the token was made
 }
 
 func newVouchRig() *vouchRig {
@@ -48,7 +49,7 @@ func (r *vouchRig) make() *Vouchers {
 // finds looks up an account that the key has vouched for.
 func (r *vouchRig) finds(t *testing.T, key, account string, want ...error) {
 	t.Helper()
-	id, err := r.Find(t.Context(), key, account)
+	id, err := r.Find(t.Context(), key, account, r.since)
 	if len(want) == 0 && (err != nil || id.Account != account) {
 		t.Errorf("Find(%s, %s) = %v, %v", key, account, id, err)
 	}
@@ -137,6 +138,27 @@ func TestDirectoryIsRemembered(t *testing.T) {
 	r.finds(t, "ldap", "alice", authn.ErrUnknownUser, ErrGone)
 	r.now = r.now.Add(recheck)
 	r.finds(t, "ldap", "alice")
+}
+
+// TestTokenOfANewAccount is not ended by what was said before it was made: then
+// the account was there, whatever this gate or another remembers.
+func TestTokenOfANewAccount(t *testing.T) {
+	r := newVouchRig()
+	r.finds(t, "ldap", "alice", ErrGone)
+	r.ldap.accounts["alice"] = true
+	r.since = r.now.Add(time.Minute)
+	r.ldap.down = errDown
+	r.finds(t, "ldap", "alice", errDown)
+	r.ldap.down = nil
+	r.finds(t, "ldap", "alice")
+	delete(r.ldap.accounts, "alice")
+	r.now = r.now.Add(recheck)
+	for range 2 {
+		r.finds(t, "ldap", "alice", ErrGone)
+	}
+	if r.ldap.asked != 4 {
+		t.Errorf("ldap was asked %d times", r.ldap.asked)
+	}
 }
 
 func TestDirectoryThatIsDown(t *testing.T) {

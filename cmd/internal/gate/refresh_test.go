@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/regate/regate/authsvc/secret"
 )
@@ -183,7 +184,7 @@ func TestWhoVouchesForLogins(t *testing.T) {
 	for key, blind := range map[string]bool{
 		"users": false, "ext_auth": true, "ldap_auth/dc=one": false, "ldap_auth/dc=two": false, "ldap_auth/dc=blind": true,
 	} {
-		_, err := vouchers.Find(t.Context(), key, "dev") // a name of the file, which is asked first
+		_, err := vouchers.Find(t.Context(), key, "dev", time.Time{}) // a name of the file, which is asked first
 		if known := err == nil || strings.Contains(err.Error(), "the name is that of an account of users"); !known || vouchers.Blind(key) != blind {
 			t.Errorf("%s: blind %v, %v", key, vouchers.Blind(key), err)
 		}
