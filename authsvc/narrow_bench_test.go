@@ -35,22 +35,11 @@ func BenchmarkRobotKnownLogin(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		run := func(name string, once func() bool) {
-			b.Run(strconv.Itoa(n)+"-bounds/"+name, func(b *testing.B) {
-				b.ReportAllocs()
-				before := cpu(b)
-				for b.Loop() {
-					if !once() {
-						b.Fatal("not as it should be")
-					}
-				}
-				b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
-			})
-		}
+		name := strconv.Itoa(n) + "-bounds/"
 		c := authn.Credentials{Account: "admin", Password: text}
-		run("login", func() bool { _, err := login.Authenticate(b.Context(), c); return err == nil })
+		costs(b, name+"login", func() bool { _, err := login.Authenticate(b.Context(), c); return err == nil })
 		s := shown{method: "GET", basic: "admin:" + text.Reveal(), query: "service=registry.test&scope=repository:team-31/a/b-app:pull,push"}
-		run("request", func() bool {
+		costs(b, name+"request", func() bool {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, s.request())
 			return w.Code == 200

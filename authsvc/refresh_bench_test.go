@@ -32,6 +32,20 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// costs measures what one takes of the processor.
+func costs(b *testing.B, name string, one func() bool) {
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
+		before := cpu(b)
+		for b.Loop() {
+			if !one() {
+				b.Fatal("not as it should be")
+			}
+		}
+		b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+	})
+}
+
 // BenchmarkRefreshKnownLogin is what each docker pull asks for: a token by a
 // refresh token. The login is who shows it, the rest of the request is to read
 // it, and to sign the token.
@@ -39,31 +53,19 @@ func BenchmarkRefreshKnownLogin(b *testing.B) {
 	r := newRefreshRig(b)
 	r.service.log = zap.NewNop()
 	handler := r.quiet()
-	run := func(name string, once func() bool) {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			before := cpu(b)
-			for b.Loop() {
-				if !once() {
-					b.Fatal("not as it should be")
-				}
-			}
-			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
-		})
-	}
 	for name, account := range map[string]string{"file": "dev:dev secret", "directory": "alice:pw", "program": "bob:pw"} {
 		user, password, _ := strings.Cut(account, ":")
 		text := r.logIn(b, user, password)
-		run(name+"/login", func() bool {
+		costs(b, name+"/login", func() bool {
 			_, err := r.service.refreshes.login(b.Context(), authn.Secret(text), "registry.test")
 			return err == nil
 		})
-		run(name+"/request", func() bool { return handler(refreshing(text, "registry.test")) == 200 })
+		costs(b, name+"/request", func() bool { return handler(refreshing(text, "registry.test")) == 200 })
 	}
 	// Well written, and nobody's: the most that a stranger can ask for.
 	text := newRefreshRig(b).logIn(b, "dev", "dev secret")
-	run("unknown/request", func() bool { return handler(refreshing(text, "registry.test")) == 401 })
-	run("damaged/request", func() bool { return handler(refreshing(text[1:], "registry.test")) == 401 })
+	costs(b, "unknown/request", func() bool { return handler(refreshing(text, "registry.test")) == 401 })
+	costs(b, "damaged/request", func() bool { return handler(refreshing(text[1:], "registry.test")) == 401 })
 }
 
 // quiet asks without writing a log.
