@@ -167,6 +167,37 @@ func TestReloadThatPanicsChangesNothing(t *testing.T) {
 	}
 }
 
+// TestReloadThatPanicsLateLeavesNothing: the next generation is built already,
+// and looks up the name of its registry again and again.
+func TestReloadThatPanicsLateLeavesNothing(t *testing.T) {
+	file, err := configs.Load(config(t, "http://localhost:1", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nowhere.Close()
+	p, err := open(t.Context(), Options{Path: file.Path(), Log: nowhere}, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	p.watch = nil
+	if err := p.reload(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "panic: ") || p.board.live.Load() != nil {
+		t.Fatalf("reload() = %v, a generation serves: %t", err, p.board.live.Load() != nil)
+	}
+	ended := make(chan struct{})
+	go func() { p.workers.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the generation that nobody needs is still at work")
+		p.stop()
+	}
+}
+
 func TestMistakesAreSaidAtStart(t *testing.T) {
 	path := config(t, "http://127.0.0.1:1", "nonsense: 1")
 	var mistakes *configs.Error

@@ -93,6 +93,12 @@ func (p *process) swap(ctx context.Context, file *configs.File) error {
 	if err != nil {
 		return err
 	}
+	serves := false
+	defer func() {
+		if !serves { // reload contains the panic, and nobody else knows of what runs already
+			next.close()
+		}
+	}()
 	setLevel(p.level, file.Log.Level)
 	for _, w := range file.Warnings {
 		p.log.Warn("configuration", zap.String("at", w.String()))
@@ -103,7 +109,9 @@ func (p *process) swap(ctx context.Context, file *configs.File) error {
 		p.sayCA()
 	}
 	p.watch.Follow(file.Seen())
-	if last := p.board.live.Swap(next); last != nil {
+	last := p.board.live.Swap(next)
+	serves = true
+	if last != nil {
 		last.close()
 	}
 	return nil
