@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/regate/regate/internal/oci"
 )
 
 // signed has a state as distribution writes it, and wants it back.
@@ -77,5 +79,50 @@ func TestForeignState(t *testing.T) {
 			t.Errorf("%s: %s %s", name, res.Status, body)
 		}
 		checkSeen(t, g, "", "")
+	}
+}
+
+// TestStateIsForOneSession has a state of the same client in an upload that
+// differs in one thing from its own.
+func TestStateIsForOneSession(t *testing.T) {
+	t.Parallel()
+	u := Uploads{}.withDefaults()
+	begun := exchange{name: "team/app", grant: oci.Grant{Subject: "ann"}, route: Match{Route: &Route{Registry: "main"}}}
+	read := func(x exchange, u Uploads, upload, state string) (string, error) {
+		var err error
+		target := "/v2/team/app/blobs/uploads/" + upload + "?_state=" + url.QueryEscape(state)
+		if x.req, err = oci.Parse(http.MethodPatch, target); err != nil {
+			t.Fatal(err)
+		}
+		if x.sent, err = x.req.Renamed("prod/team/app", ""); err != nil {
+			t.Fatal(err)
+		}
+		sent, err := u.revealState(x)
+		return sent.Param(oci.StateKey), err
+	}
+	link, _ := readLink("/v2/prod/team/app/blobs/uploads/"+someUpload, "_state=signed")
+	a := &answer{relay: &relay{exchange: begun}, uploads: &u}
+	a.req.Repo, a.sent.Repo = "team/app", "prod/team/app"
+	state := a.hideState(link).Param(oci.StateKey)
+	if got, err := read(begun, u, someUpload, state); got != "signed" || err != nil {
+		t.Fatalf("its own: %q, %v", got, err)
+	}
+	subject, name, registry := begun, begun, begun
+	subject.grant.Subject, name.name, registry.route = "eve", "team/other", Match{Route: &Route{Registry: "other"}}
+	for what, x := range map[string]exchange{"subject": subject, "repository": name, "registry": registry} {
+		if got, err := read(x, u, someUpload, state); err == nil {
+			t.Errorf("another %s: %q", what, got)
+		}
+	}
+	if got, err := read(begun, u, someUpload+"x", state); err == nil {
+		t.Errorf("another upload: %q", got)
+	}
+	if got, err := read(begun, Uploads{}.withDefaults(), someUpload, state); err == nil {
+		t.Errorf("another key: %q", got)
+	}
+	for _, again := range []string{state + "=", state + state} {
+		if got, err := read(begun, u, someUpload, again); err == nil {
+			t.Errorf("%q: %q", again, got)
+		}
 	}
 }
