@@ -23,9 +23,9 @@ gets new tokens.`,
 		Args: noArgs,
 	}
 	config := configFlag(c)
-	subject := c.Flags().String("subject", "", `the account whose tokens are refused; "" is the anonymous`)
-	token := c.Flags().String("token", "", "the id (jti) of the one token that is refused")
-	family := c.Flags().String("family", "", "the id of the login, personal token or robot's secret that ends, with all tokens that follow from it")
+	subject := c.Flags().String("subject", "", "the `account` whose tokens are refused; \"\" is the anonymous")
+	token := c.Flags().String("token", "", "the `id` (jti) of the one token that is refused")
+	family := c.Flags().String("family", "", "the `id` of the login, personal token or robot's secret that ends, with all tokens that follow from it")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		what := gate.Revocation{Token: *token, Family: *family}
 		if c.Flags().Changed("subject") {

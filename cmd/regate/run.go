@@ -22,13 +22,13 @@ const (
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(s.err, "regate: %v\nSee `regate --help`.\n", err)
+		fmt.Fprintf(s.err, "regate: %v\nSee `%s --help`.\n", err, c.CommandPath())
 		return exitUsage
 	}
 	fmt.Fprintln(s.err, err)

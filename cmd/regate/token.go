@@ -123,7 +123,7 @@ but with --keep 0s: then all that there were end at once, with the tokens that w
 	var o gate.RobotOrder
 	var l lifeFlags
 	addRobot(c, &o.Owner, &o.Robot)
-	keep := c.Flags().String("keep", "24h", "how long the secret before stays good, such as 24h or 7d")
+	keep := c.Flags().String("keep", "24h", "the `time` for which the secret before stays good, such as 24h or 7d")
 	l.add(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if o.Keep, err = parseLife("keep", *keep); err != nil {

@@ -27,7 +27,7 @@ func TestTokenMistakes(t *testing.T) {
 	}{
 		{"help", []string{"token"}, 0, ""},
 		{"misspelt", []string{"token", "crate"}, 2, "did you mean regate token create?"},
-		{"no owner", create("--name", "laptop"), 2, "say whose it is: --owner"},
+		{"no owner", create("--name", "laptop"), 2, "say whose it is: --owner\nSee `regate token create --help`.\n"},
 		{"no name", create("--owner", "alice"), 2, "--name for a personal token, or --robot"},
 		{"both", create("--owner", "alice", "--name", "x", "--robot", "y"), 2, "one of them"},
 		{"robot without an end", create("--owner", "alice", "--robot", "y"), 2, "--expires, or --endless"},
@@ -135,6 +135,9 @@ func TestTokenCommands(t *testing.T) {
 		return found[1]
 	}
 	robot := []string{"--owner", "team-ci", "--robot", "deploy"}
+	if out, _ := token(0, "list"); out != "There are none. What docker was given at its logins is listed with --kind refresh, or --owner.\n" {
+		t.Errorf("none at all: %q", out)
+	}
 	first := made(`The secret of the robot "deploy" of team-ci, for team/**:pull,push base/*:pull, good until 20`,
 		append([]string{"create", "--expires", "90d", "--repository", "team/**", "--action", "pull,push", "--scope", "repository:base/*:pull"}, robot...)...)
 	if _, errText := token(1, append([]string{"create", "--endless"}, robot...)...); !strings.Contains(errText, "there is such a robot already") {
@@ -181,7 +184,7 @@ func TestTokenCommands(t *testing.T) {
 	if out, _ := token(0, "delete", laptop); out != laptop+" has ended: the token \"laptop\" of alice, for all that the owner may\n" {
 		t.Errorf("regate token delete: %s", out)
 	}
-	if _, errText := token(1, "delete", laptop); !strings.Contains(errText, "unknown token") {
+	if _, errText := token(1, "delete", laptop); !strings.Contains(errText, "unknown token: none has the id \""+laptop+"\" (any more)") {
 		t.Errorf("twice: %s", errText)
 	}
 	made("The secret "+second+", which it had, has ended.", append([]string{"rotate", "--keep", "0s"}, robot...)...)

@@ -24,7 +24,7 @@ func tokenList(s streams) *cobra.Command {
 		Use:   "list",
 		Short: "List tokens and robots, and who uses them",
 		Long: `list shows the tokens of people and the secrets of robots, those too that have expired within the last week.
-Of one owner, and with --kind refresh, it also shows what docker login was given to keep instead of the password.
+With --owner, or with --kind refresh, it also shows what docker login was given to keep instead of the password.
 When a token was used last is noted once an hour.`,
 		Example: `  regate token list
   regate token list --owner team-ci
@@ -51,6 +51,10 @@ When a token was used last is noted once an hour.`,
 		if *asJSON {
 			return printJSON(s.out, append([]gate.TokenInfo{}, all...))
 		}
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(s.out, none(q))
+			return err
+		}
 		return printTokens(s.out, all, time.Now())
 	}
 	return c
@@ -60,11 +64,16 @@ func byOwner(a, b gate.TokenInfo) int {
 	return cmp.Or(cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 }
 
-func printTokens(w io.Writer, all []gate.TokenInfo, now time.Time) error {
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(w, "There are none.")
-		return err
+// none is what an empty list says. Who has just logged in with docker looks for
+// that, and would not find it.
+func none(q gate.TokenQuery) string {
+	if q == (gate.TokenQuery{}) {
+		return "There are none. What docker was given at its logins is listed with --kind refresh, or --owner."
 	}
+	return "There are none."
+}
+
+func printTokens(w io.Writer, all []gate.TokenInfo, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tOWNER\tKIND\tNAME\tEXPIRES\tLAST USED\tFOR")
 	for _, one := range all {

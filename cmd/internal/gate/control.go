@@ -33,6 +33,9 @@ const (
 // ErrNotRunning says that no gate listens on the control socket.
 var ErrNotRunning = errors.New("no gate is running here")
 
+// errNotOurs says that there is a socket, of somebody else.
+var errNotOurs = errors.New("permission denied: only root and the user of the gate can open it")
+
 // listenControl makes the socket, in place of one that a gate left behind
 // which was killed. That none is running is known: this one holds the state.
 func listenControl(path string) (net.Listener, error) {
@@ -114,6 +117,9 @@ func NewControl(path string) *Control {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
 			return nil, ErrNotRunning
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, errNotOurs
+		}
 		return c, err
 	}
 	return &Control{path, &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
@@ -152,8 +158,11 @@ func (c *Control) ask(r *http.Request) ([]byte, error) {
 		if errors.As(err, &failed) {
 			err = failed.Err // its address says nothing
 		}
-		if errors.Is(err, ErrNotRunning) {
-			err = fmt.Errorf("%w: nothing answers at %s", err, c.path)
+		switch {
+		case errors.Is(err, ErrNotRunning):
+			err = fmt.Errorf("%w: nothing answers at %s", err, absolute(c.path))
+		case errors.Is(err, errNotOurs):
+			err = fmt.Errorf("%s: %w", absolute(c.path), err)
 		}
 		return nil, err
 	}
@@ -163,6 +172,15 @@ func (c *Control) ask(r *http.Request) ([]byte, error) {
 		err = refused(body)
 	}
 	return body, err
+}
+
+// absolute is the whole path, as somebody may be in another directory than the
+// gate was started in.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
 }
 
 // refused reads the error out of an answer.

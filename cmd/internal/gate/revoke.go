@@ -67,8 +67,8 @@ func (p *process) revokeSubject(ctx context.Context, account string) (answer str
 	}
 	_, err = p.desk.book.RevokeAll(ctx, account, "")
 	err = errors.Join(err, p.revoked.RevokeFamily(ctx, ids...), p.revoked.RevokeSubject(ctx, account))
-	return fmt.Sprintf("All tokens that %q was given up to now are refused. Ended have %d logins of docker, %d personal tokens\n"+
-		"and %d secrets of robots. Whoever can still log in gets new ones: close the account as well, where it is kept.",
+	return fmt.Sprintf("All tokens that %q was given up to now are refused: %d logins of docker, %d personal tokens\n"+
+		"and %d secrets of robots have ended. Whoever can still log in gets new ones: close the account as well, where it is kept.",
 		account, kinds[secret.Refresh], kinds[secret.Personal], kinds[secret.Robot]), err
 }
 

@@ -76,7 +76,7 @@ const unreadable = "unreadable"
 
 func newTokenInfo(t secret.Token, now time.Time) TokenInfo {
 	info := TokenInfo{
-		ID: t.ID, Kind: t.Kind, Owner: t.Owner, Name: t.Name, Method: t.Method, Created: t.Created.UTC(),
+		ID: t.ID, Kind: t.Kind, Owner: t.Owner, Name: t.Name, Method: t.Method, Created: t.Created.UTC().Truncate(time.Second),
 		Expires: unlessZero(t.Expires), Used: unlessZero(t.Used), Expired: t.Expired(now), Replaced: t.Replaced, Service: t.Service,
 	}
 	for _, b := range t.Within {
@@ -89,7 +89,7 @@ func unlessZero(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC()
+	t = t.UTC().Truncate(time.Second) // as it is kept
 	return &t
 }
 

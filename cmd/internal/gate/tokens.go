@@ -107,7 +107,7 @@ func (p *process) ownerOf(ctx context.Context, live *generation, name string) (m
 	case errors.Is(err, authn.ErrUnknownUser) && live.file.Auth.ExtAuth != nil:
 		return "", "", fmt.Errorf("nobody knows %q: %w (accounts of ext_auth cannot be looked up without their password, and so cannot own tokens)", name, err)
 	case errors.Is(err, authn.ErrUnknownUser):
-		return "", "", fmt.Errorf("nobody knows %q: %w", name, err)
+		return "", "", fmt.Errorf("nobody knows %q: %w (it must be in auth.users, or in whatever else can look up accounts)", name, err)
 	case err != nil:
 		return "", "", fmt.Errorf("cannot tell whether there is an account %q: %w", name, err)
 	}
@@ -135,7 +135,7 @@ func (p *process) rotateRobot(r *http.Request, o RobotOrder) (done RotatedToken,
 	p.logToken(r, "secret of a robot made", rotated.New)
 	done.NewToken = NewToken{Text: rotated.Text.Reveal(), Token: newTokenInfo(rotated.New, p.now())}
 	for _, t := range rotated.Kept {
-		p.logToken(r, "secret of a robot ends soon", t)
+		p.logToken(r, "secret of a robot replaced", t)
 		done.Kept = append(done.Kept, newTokenInfo(t, p.now()))
 	}
 	for _, t := range rotated.Ended {
@@ -151,9 +151,17 @@ func (p *process) rotateRobot(r *http.Request, o RobotOrder) (done RotatedToken,
 func (p *process) showToken(r *http.Request, o TokenName) (TokenInfo, error) {
 	t, err := p.desk.book.Get(r.Context(), o.ID)
 	if err != nil {
-		return TokenInfo{}, fmt.Errorf("%q: %w", o.ID, err)
+		return TokenInfo{}, noID(o.ID, err)
 	}
 	return newTokenInfo(t, p.now()), nil
+}
+
+// noID is the error of somebody who has an id that leads to nothing.
+func noID(id string, err error) error {
+	if errors.Is(err, secret.ErrUnknown) {
+		return fmt.Errorf("%w: none has the id %q (any more)", err, id)
+	}
+	return fmt.Errorf("%q: %w", id, err)
 }
 
 // deleteTokens ends one secret, or all of a robot, and what was given out for
@@ -181,7 +189,7 @@ func (p *process) named(ctx context.Context, o TokenName) ([]secret.Token, error
 	if o.ID != "" {
 		t, err := p.desk.book.Get(ctx, o.ID)
 		if err != nil {
-			err = fmt.Errorf("%q: %w", o.ID, err)
+			err = noID(o.ID, err)
 		}
 		return []secret.Token{t}, err
 	}
