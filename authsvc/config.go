@@ -89,6 +89,7 @@ func (c Config) Validate() error {
 		l.Under("xorm_auth", c.XormAuth.Validate())
 	}
 	l.Under("jwt_auth", c.JWTAuth.Validate())
+	c.warnOfNames(&l)
 	l.Under("client_certificates", c.ClientCertificates.Validate())
 	c.checkRules(&l)
 	return l.Err()

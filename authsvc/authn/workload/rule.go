@@ -29,6 +29,10 @@ func compileRule(r Rule) rule {
 	return c
 }
 
+// CouldMake reports whether a token could say what makes account of the rule's.
+// It says nothing of a rule that has the account as it is.
+func (r Rule) CouldMake(account string) bool { return parseTemplate(r.Account).could(account) }
+
 func (r rule) matches(claims idp.Claims) bool {
 	return !slices.ContainsFunc(r.when, func(c condition) bool { return !c.holds(claims) })
 }

@@ -65,3 +65,16 @@ func (t template) expand(values map[string]string) string {
 	}
 	return variable.ReplaceAllStringFunc(t.text, func(v string) string { return values[v[2:len(v)-1]] })
 }
+
+// could reports whether there are claims that make account of t. Text without
+// any says itself what it is.
+func (t template) could(account string) bool {
+	if len(t.claims) == 0 {
+		return false
+	}
+	fixed := variable.Split(t.text, -1)
+	for i, part := range fixed {
+		fixed[i] = regexp.QuoteMeta(part)
+	}
+	return regexp.MustCompile(`(?s)\A` + strings.Join(fixed, `.+`) + `\z`).MatchString(account)
+}
