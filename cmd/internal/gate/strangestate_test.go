@@ -1,0 +1,113 @@
+//go:build redis
+
+package gate
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRedisTakesNothing: a server that can only be read is no better than none
+// for what writes, and as good as ever for all else.
+func TestRedisTakesNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name      string
+		now, then []string
+	}{
+		{"full", []string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}},
+		{"a replica", []string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			g := f.start()
+			tok, login := g.token("repository:a:pull"), g.logIn("dev", "secret")
+			f.redis.Do(t, tt.now...)
+			if got := g.pull(tok); got != http.StatusOK {
+				t.Errorf("pull: %d", got)
+			}
+			for i := range 3 {
+				if _, status := g.refresh(login.Refresh); status != http.StatusOK {
+					t.Errorf("refresh %d: %d", i, status)
+				}
+			}
+			if got := g.guess("a guess"); got != http.StatusUnauthorized {
+				t.Errorf("wrong password: %d", got)
+			}
+			if status, body, _ := g.get("https", "/auth?offline_token=true&scope=repository:a:pull", "Authorization", basic); status != http.StatusOK || strings.Contains(body, "refresh_token") {
+				t.Errorf("docker login: %d %s, want no more than a token", status, body)
+			}
+			f.redis.Do(t, tt.then...)
+			g.until("logins are kept again", func() bool { return g.logIn("dev", "secret").Refresh != "" })
+		})
+	}
+}
+
+// TestNewGateWithoutRedis has nothing to begin with, and says what it lacks.
+func TestNewGateWithoutRedis(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.redis.Kill()
+	path := f.config()
+	log, err := os.Create(path + ".log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	err = Serve(t.Context(), Options{Path: path, Log: log})
+	if err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("Serve() = %v", err)
+	}
+}
+
+// TestHintsAreLost: what nobody was told of is seen all the same.
+func TestHintsAreLost(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	one, two := f.start(), f.start()
+	tok := two.token("repository:a:pull")
+	f.redis.Do(t, "ACL", "SETUSER", "default", "resetchannels")
+	f.redis.Do(t, "CLIENT", "KILL", "TYPE", "pubsub")
+	if _, err := one.control().Revoke(t.Context(), Revocation{Token: claim(t, tok, "jti")}); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	two.until("the token is refused", func() bool { return two.pull(tok) == http.StatusUnauthorized })
+	if took := time.Since(begin); took > 6*time.Second {
+		t.Errorf("it takes %v", took)
+	}
+}
+
+// TestWhatRedisCanRead: no key, no secret, no token.
+func TestWhatRedisCanRead(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	g := f.start()
+	login := g.logIn("dev", "secret")
+	tok := g.token("repository:a:pull")
+	g.guess("a wrong password")
+	var all strings.Builder
+	for name := range strings.Lines(f.redis.Do(t, "--scan")) {
+		name = strings.TrimSpace(name)
+		all.WriteString(name + "\n")
+		if f.redis.Do(t, "TYPE", name) == "hash" {
+			all.WriteString(f.redis.Do(t, "--raw", "HGETALL", name) + "\n")
+		}
+	}
+	text := all.String()
+	if !strings.Contains(text, "rg:{keys/token}:root") || !strings.Contains(text, "rg:{tls/") {
+		t.Fatalf("not all is read:\n%q", text)
+	}
+	for what, secret := range map[string]string{
+		"a private key": "PRIVATE KEY", "a refresh token": login.Refresh, "the end of one": login.Refresh[len(login.Refresh)-12:],
+		"a token": tok, "a password": "a wrong password",
+	} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s can be read", what)
+		}
+	}
+}
