@@ -106,8 +106,8 @@ func TestSlowRedis(t *testing.T) {
 	g.until("the state is back", func() bool { return g.logged("state answers again") })
 }
 
-// TestStrangePeers: what others write about themselves is counted, and no more.
-func TestStrangePeers(t *testing.T) {
+// TestFleetWithStrangePeers: what others write about themselves is counted, and no more.
+func TestFleetWithStrangePeers(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	for i, name := range []string{"../../keys/token", "*", "%2F%00", "a\nb", strings.Repeat("x", 1000)} {

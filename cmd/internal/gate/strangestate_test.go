@@ -64,8 +64,8 @@ func TestNewGateWithoutRedis(t *testing.T) {
 	}
 }
 
-// TestHintsAreLost: what nobody was told of is seen all the same.
-func TestHintsAreLost(t *testing.T) {
+// TestFleetLosesHints: what nobody was told of is seen all the same.
+func TestFleetLosesHints(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	one, two := f.start(), f.start()
