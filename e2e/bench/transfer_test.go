@@ -4,6 +4,8 @@ package bench
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"sync"
 	"testing"
 )
@@ -60,20 +62,30 @@ func (b *bench) push(t testing.TB, s *server, size int64, chunked bool) {
 	t.Helper()
 	c := b.dial(t, s)
 	defer c.Close()
-	uploads := repository + "blobs/uploads/"
-	c.ask(t, b.header("POST", uploads, s, "Content-Length: 0\r\n"), 202)
+	at := location(t, c.ask(t, b.header("POST", repository+"blobs/uploads/", s, "Content-Length: 0\r\n"), 202))
 
 	framing := fmt.Sprintf("Content-Length: %d\r\n", size)
 	if chunked {
 		framing = "Transfer-Encoding: chunked\r\n"
 	}
-	header := b.header("PATCH", uploads+"0?_state=x", s, "Content-Type: application/octet-stream\r\n"+framing)
+	header := b.header("PATCH", at, s, "Content-Type: application/octet-stream\r\n"+framing)
 	c.send(t, header, size, chunked)
 	res := c.answer(t, header, 202)
 	if got, want := res.Header.Get("Range"), fmt.Sprintf("0-%d", size-1); got != want {
 		t.Fatalf("%s: the registry got %s of %s", s.name, got, want)
 	}
-	c.ask(t, b.header("PUT", uploads+"0?_state=x&digest="+digest(size), s, "Content-Length: 0\r\n"), 201)
+	c.ask(t, b.header("PUT", location(t, res)+"&digest="+digest(size), s, "Content-Length: 0\r\n"), 201)
+}
+
+// location is where an upload goes on, as a request names it. A gate has its
+// ticket there.
+func location(t testing.TB, res *http.Response) string {
+	t.Helper()
+	at, err := url.Parse(res.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.RequestURI()
 }
 
 func gibibytes(n int64) float64 { return float64(n) / (1 << 30) }
