@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/idp"
@@ -220,9 +221,15 @@ func basicAuth(h http.Header) (authn.Credentials, error) {
 
 // isOurs reports whether a password has the form of a token, which is never
 // handed to a back end that could write it down: a JWT, or the mark of a
-// personal token. What was pasted with spaces or quotes before it is one too,
-// though it is good for nothing.
+// personal token. What has something before it is one too, though it is good
+// for nothing: spaces and quotes that were pasted with it, the BOM that a shell of
+// Windows writes, or all of a header.
 func isOurs(password authn.Secret) bool {
-	text := strings.TrimLeft(password.Reveal(), " \t\r\n\"'")
+	text := strings.TrimLeftFunc(password.Reveal(), isNoWord)
+	if scheme, token, ok := strings.Cut(text, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		text = strings.TrimLeft(token, " ")
+	}
 	return strings.HasPrefix(text, secret.Prefix) || idp.IsJWT(text)
 }
+
+func isNoWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }

@@ -147,6 +147,9 @@ func TestForeignTokensReachNobody(t *testing.T) {
 		"pasted after a space": {" " + good, badLogin},
 		"in quotes":            {`"` + good + `"`, badLogin},
 		"a rgt_ after a line":  {"\r\nrgt_damaged", badLogin},
+		"a rgt_ after a BOM":   {"\ufeffrgt_damaged", badLogin},
+		"after a NUL":          {"\x00" + good, badLogin},
+		"as a header":          {"Bearer " + good, badLogin},
 	} {
 		for _, user := range []string{"dev", "nobody"} {
 			w, body := r.ask(t, shown{method: "GET", query: "scope=repository:web/app:pull", basic: user + ":" + tt.jwt})
