@@ -103,6 +103,7 @@ func TestCommands(t *testing.T) {
 		{"revoke by the secret itself", []string{"revoke", "-c", good, "--family", "rgt_x_y"}, 2, "", "--family is the id alone"},
 		{"revoke by the token itself", []string{"revoke", "-c", good, "--token", "eyJ.e30.x"}, 2, "", "--token is the id alone"},
 		{"revoke a secret as a token", []string{"revoke", "-c", good, "--token", "rgt_x_y"}, 2, "", "--token is the id alone"},
+		{"revoke a secret as a subject", []string{"revoke", "-c", good, "--subject", "rgt_x_y"}, 2, "", "--subject is the account"},
 		{"revoke a family without a gate", []string{"revoke", "-c", good, "--family", "x"}, 1, "", "no gate is running here"},
 		{"revoke without a gate", []string{"revoke", "-c", good, "--subject", "alice"}, 1, "", "no gate is running here: nothing answers at /"},
 		{"explain", []string{"explain", "-c", good, "--user", "alice", "--scope", "repository:web/shop:pull,push"}, 0, "acl[1]  decides", ""},

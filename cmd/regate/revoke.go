@@ -61,6 +61,8 @@ func one(what gate.Revocation) error {
 		return usagef("say what to revoke: --subject, --family or --token, one of them")
 	case strings.HasPrefix(what.Family, secret.Prefix):
 		return usagef("--family is the id alone, which stands between %s and the next underscore; what is written on a command line is no secret any more", secret.Prefix)
+	case what.Subject != nil && strings.HasPrefix(*what.Subject, secret.Prefix): // the log would have it
+		return usagef("--subject is the account; for what begins with %s there is --family", secret.Prefix)
 	case strings.HasPrefix(what.Token, secret.Prefix), strings.Contains(what.Token, "."): // nothing would be refused, and it would be said that it is
 		return usagef("--token is the id alone (jti), which the log has; for what begins with %s there is --family", secret.Prefix)
 	}
