@@ -107,7 +107,7 @@ func (s *sealed) open(key string, val []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w: it was not sealed by this version", key, ErrSealed)
 	}
 	if id := [keyIDSize]byte(val[1:]); id != s.key.id || s.key.aead == nil {
-		return nil, fmt.Errorf("%s: %w: it needs the key %x, and the one in use is %s", key, ErrSealed, id, s.key)
+		return nil, fmt.Errorf("%s: %w: it needs the key %x, and the one in use is %s: put the former key_file back, or see docs/disaster.md", key, ErrSealed, id, s.key)
 	}
 	plain, err := s.key.aead.Open([]byte{}, nil, val[sealHeader:], []byte(key))
 	if err != nil {

@@ -157,7 +157,7 @@ func TestSealSaysWhichKey(t *testing.T) {
 	}
 	one, two := testKey(t, 1), testKey(t, 2)
 	_, err := Seal(m, two, "tls").Get(t.Context(), "tls/a")
-	want := fmt.Sprintf("tls/a: sealed value cannot be opened: it needs the key %s, and the one in use is %s", one.ID(), two.ID())
+	want := fmt.Sprintf("tls/a: sealed value cannot be opened: it needs the key %s, and the one in use is %s: put the former key_file back, or see docs/disaster.md", one.ID(), two.ID())
 	if err == nil || err.Error() != want {
 		t.Errorf("Get with another key = %v, want %s", err, want)
 	}

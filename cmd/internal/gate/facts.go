@@ -49,7 +49,11 @@ func (p *process) announce(doors []door) {
 	p.log.Info("serving hosts", zap.Strings("hosts", p.first.TLS.Hosts), zap.String("tls", p.first.TLS.Source()))
 	p.sayCA()
 	p.log.Info("registries must trust the token root", zap.String("file", f.RootFile), zap.String("fingerprint", f.RootFingerprint))
-	p.log.Info("state", zap.String("path", f.State))
+	shared := zap.Skip()
+	if redis := p.first.State.Redis; redis != nil {
+		shared = zap.Strings("redis", redis.Addrs)
+	}
+	p.log.Info("state", zap.String("path", f.State), shared)
 }
 
 // firstCertificates is how long whoever started the gate is kept waiting for

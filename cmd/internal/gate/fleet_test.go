@@ -4,6 +4,7 @@ package gate
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -478,4 +479,25 @@ func (f *fleet) calls() (n int) {
 		}
 	}
 	return n
+}
+
+// TestFleetRefusesAForeignDirectory before a command of root makes a copy in it
+// that the gate cannot open.
+func TestFleetRefusesAForeignDirectory(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	file, err := configs.Load(f.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := file.State.Dir()
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o707)); err != nil {
+		t.Fatal(err)
+	}
+	if _, done, err := ReadRoot(t.Context(), file); err == nil {
+		done()
+		t.Error("the copy is made where others can write")
+	} else if !strings.Contains(err.Error(), "chmod o-w "+dir) {
+		t.Error(err)
+	}
 }

@@ -334,6 +334,7 @@ func TestLostKeyIsNotReplaced(t *testing.T) {
 
 // TestCheckReadsFiles: what Serve would refuse is found before.
 func TestCheckReadsFiles(t *testing.T) {
+	const redis = "state: {redis: {addrs: [127.0.0.1:1], key_file: /nowhere/k, tls: {ca: /nowhere/c}}, "
 	for _, tt := range []struct{ name, old, with, want string }{
 		{"nothing wrong", "mode: internal", "mode: internal", ""},
 		{"certificate", "mode: internal", "mode: files, files: [{cert: /nowhere/c, key: /nowhere/k}]", "tls.files[0].cert: open /nowhere/c"},
@@ -341,6 +342,8 @@ func TestCheckReadsFiles(t *testing.T) {
 		{"password", `:1"]}`, `:1"], auth: {mode: basic, username: u, password_file: /nowhere/p}}`, "registries.main.auth.password_file: open /nowhere/p"},
 		{"token root", "auth:", "auth:\n  token: {root: {cert: /nowhere/c, key: /nowhere/k}}", "auth.token.root: token root /nowhere/c"},
 		{"state key", "state: {", "state: {key_file: /nowhere/k, ", "state.key_file: state key: open /nowhere/k"},
+		{"shared key", "state: {", redis, "state.redis.key_file: state key: open /nowhere/k"},
+		{"CA of redis", "state: {", redis, "state.redis: tls.ca: open /nowhere/c"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := config(t, "http://127.0.0.1:1", "")

@@ -45,6 +45,9 @@ func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.
 	if err != nil {
 		return nil, err
 	}
+	if err := local.MakeDir(cfg.Dir()); err != nil { // or root would make a copy in it that the gate cannot open
+		return nil, fmt.Errorf("state: %w", err)
+	}
 	near, err := local.Open(ctx, local.Config{Path: filepath.Join(cfg.Dir(), "copy")}, log.Named("copy"))
 	if err != nil {
 		return nil, err

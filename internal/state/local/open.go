@@ -40,7 +40,7 @@ func open(ctx context.Context, cfg Config, log *zap.Logger, now func() time.Time
 	if log == nil {
 		log = zap.NewNop()
 	}
-	if err := makeDir(cfg.Dir()); err != nil {
+	if err := MakeDir(cfg.Dir()); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	db, err := openDB(ctx, cfg.dbPath(), log)
@@ -55,7 +55,9 @@ func open(ctx context.Context, cfg Config, log *zap.Logger, now func() time.Time
 	return s, nil
 }
 
-func makeDir(dir string) error {
+// MakeDir makes the directory of a state, and refuses one that is no place for
+// keys: others can write to it, or it is on another machine.
+func MakeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}

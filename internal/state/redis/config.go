@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"errors"
 	"net"
 	"strings"
 
@@ -137,12 +136,15 @@ func (c Config) isLoopback() bool {
 
 // Check says what is wrong with the files that c names. It connects to nothing.
 func (c Config) Check() error {
-	_, keyErr := c.Key()
+	var p problem.List
+	_, err := c.Key()
+	p.Under("key_file", err)
 	db, err := newClient(c)
 	if err == nil {
 		err = db.Close()
 	}
-	return errors.Join(keyErr, err)
+	p.Under("", err)
+	return p.Err()
 }
 
 // Key returns the key for state.Seal. It is never made here: every gate would
