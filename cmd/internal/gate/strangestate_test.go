@@ -111,3 +111,39 @@ func TestWhatRedisCanRead(t *testing.T) {
 		}
 	}
 }
+
+// TestFleetSharesRobots: the secret that one gate has made is good at another,
+// and for nothing there once a third has ended it.
+func TestFleetSharesRobots(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	var gates []*running
+	for range 3 {
+		gates = append(gates, start(t, f.shared(robotConfig(t, ""))))
+	}
+	made, err := gates[0].control().CreateToken(t.Context(), robotOrder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, tok := gates[1].bearer("team-ci", made.Text, "repository:team/a:pull")
+	pull := func(g *running) int {
+		got, _, _ := g.get("https", "/v2/team/a/manifests/1", "Authorization", "Bearer "+tok)
+		return got
+	}
+	if code != http.StatusOK || pull(gates[2]) != http.StatusOK {
+		t.Errorf("at another gate: %d, and its token at a third: %d", code, pull(gates[2]))
+	}
+	if _, err := gates[2].control().DeleteTokens(t.Context(), TokenName{Owner: "team-ci", Robot: "deploy"}); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	gates[1].until("the token is refused", func() bool { return pull(gates[1]) == http.StatusUnauthorized })
+	if took := time.Since(begin); took > 6*time.Second {
+		t.Errorf("its token is refused after %v", took)
+	}
+	for i, g := range gates {
+		if code, _ := g.bearer("team-ci", made.Text, "repository:team/a:pull"); code != http.StatusUnauthorized {
+			t.Errorf("gate %d answers %d to a secret that has ended", i, code)
+		}
+	}
+}
