@@ -58,8 +58,8 @@ bench: build install ## what the gate and its rules cost, beside nginx and HAPro
 	go test -run '^$$' -bench 'Find|Pick' ./proxy ./proxy/upstream
 	cd e2e && go test -tags bench -count=1 -timeout 20m -v ./bench
 
-soak: build install ## work on a gate for MINUTES, and on a fleet that is killed by SEED: none grows, nothing is lost
-	cd e2e && MINUTES=$(MINUTES) SEED=$(SEED) go test -tags soak -count=1 -timeout $$(($(MINUTES) * 2 + 15))m -v -run '^TestSoak' .
+soak: build install ## work for MINUTES each on a gate, on a fleet without Redis, on one that is killed by SEED: nothing grows, or is lost
+	cd e2e && MINUTES=$(MINUTES) SEED=$(SEED) go test -tags soak -count=1 -timeout $$(($(MINUTES) * 3 + 20))m -v -run '^TestSoak' .
 
 fuzz: ## fuzz every target for SECONDS each, beyond its seeds
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

@@ -30,9 +30,16 @@ func TestConformanceSealed(t *testing.T) {
 	})
 }
 
+// TestConformanceBehindSentinels has the master killed in the middle of it. What
+// goes on at that moment is TestFailover's.
 func TestConformanceBehindSentinels(t *testing.T) {
-	_, cfg := startSentinels(t)
-	statetest.Run(t, func(t *testing.T) state.Store { return openNew(t, cfg) })
+	master, cfg := startSentinels(t)
+	suite := func(t *testing.T) { statetest.Run(t, func(t *testing.T) state.Store { return openNew(t, cfg) }) }
+	t.Run("before", suite)
+	old := openNew(t, cfg)
+	master.Kill()
+	redistest.Soon(t, "there is another master", func() error { return addOne(t.Context(), old, 0) })
+	t.Run("after", suite)
 }
 
 func TestConformanceOfACluster(t *testing.T) {
