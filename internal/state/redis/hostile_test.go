@@ -127,7 +127,11 @@ func TestWhatServersSay(t *testing.T) {
 		{"was made a replica", standin{reply: good("SET", "-READONLY You can't write against a read only replica.\r\n")}, false, ""},
 		{"is full", standin{reply: good("SET", "-OOM command not allowed when used memory > 'maxmemory'.\r\n")}, false, ""},
 		{"cannot write its disk", standin{reply: good("SET", "-MISCONF Redis is configured to save RDB snapshots\r\n")}, false, ""},
-		{"wants a password", standin{reply: func([]string) string { return "-NOAUTH Authentication required.\r\n" }}, true, "NOAUTH"},
+		{"wants a password", standin{reply: func([]string) string { return "-NOAUTH Authentication required.\r\n" }}, true, "NOAUTH Authentication required.: name a password_file"},
+		{"has another password", standin{reply: func([]string) string { return "-WRONGPASS invalid username-password pair\r\n" }}, true, "username"},
+		{"is no Sentinel", standin{reply: good("INFO", "-ERR unknown command `sentinel`, with args beginning with: `get-master-addr-by-name`\r\n")}, true, "leave that out"},
+		{"is no Cluster", standin{reply: good("INFO", "-ERR This instance has cluster support disabled\r\n")}, true, "leave cluster out"},
+		{"does not know INFO", standin{reply: good("INFO", "-ERR unknown command `info`\r\n")}, false, ""},
 		{"has no such rights", standin{reply: good("GET", "-NOPERM this user has no permissions\r\n")}, true, "NOPERM"},
 		{"answers nonsense", standin{reply: good("INFO", "$-7\r\n")}, false, "invalid reply"},
 	} {

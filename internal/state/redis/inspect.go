@@ -34,9 +34,24 @@ func (s *Store) inspect(ctx context.Context) error {
 	}
 	err = withoutArgs(err)
 	if isRefusal(err) {
-		return fmt.Errorf("%w: %w", ErrUnfit, err)
+		return fmt.Errorf("%w: %w%s", ErrUnfit, err, advice(err))
 	}
 	return err
+}
+
+// advice is which key of ours may be wrong that a server will not have it.
+func advice(err error) string {
+	for _, a := range []struct{ said, do string }{
+		{"WRONGPASS", ": look at username, and at what password_file holds"},
+		{"NOAUTH", ": name a password_file"},
+		{"unknown command 'sentinel'", ": it is no Sentinel, which is what master_name makes of addrs; leave that out"},
+		{"cluster support disabled", ": it is no Cluster; name one address, and leave cluster out"},
+	} {
+		if strings.Contains(strings.ReplaceAll(err.Error(), "`", "'"), a.said) {
+			return a.do
+		}
+	}
+	return ""
 }
 
 // eachMaster calls f with each server that keeps values, one at a time.
@@ -55,7 +70,7 @@ func (s *Store) eachMaster(ctx context.Context, f func(context.Context, redis.Cm
 
 func (s *Store) inspectServer(ctx context.Context, db redis.Cmdable) error {
 	text, err := db.Info(ctx).Result()
-	if isForbidden(err) {
+	if isForbidden(err, "info") {
 		s.warn("state cannot be asked what it is: that it keeps what it is given is not known. INFO is forbidden")
 		return db.Ping(ctx).Err()
 	}
@@ -165,10 +180,12 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return nil
 }
 
-// isForbidden reports whether an ACL, or a renamed command, is in the way.
-func isForbidden(err error) bool {
+// isForbidden reports whether an ACL is in the way of a command, or that it has
+// another name there.
+func isForbidden(err error, command string) bool {
 	var answer redis.Error
-	return errors.As(err, &answer) && begins(answer, "NOPERM ", "ERR unknown command")
+	return errors.As(err, &answer) &&
+		(begins(answer, "NOPERM ") || begins(answer, "ERR unknown command") && strings.Contains(strings.ToLower(answer.Error()), command))
 }
 
 // isOurs reports whether err is about a value, and not the server's.
