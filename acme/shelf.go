@@ -73,13 +73,20 @@ func (s *shelf) setHosts(hosts []string) {
 // put gives host the certificate, if it is wanted at all, and reports whether
 // it is another one than before.
 func (s *shelf) put(host string, cert *tls.Certificate) bool {
+	return s.place(host, cert, func(have []*tls.Certificate) bool { return len(have) != 1 || !have[0].Leaf.Equal(cert.Leaf) })
+}
+
+// offer is put for a host that has none.
+func (s *shelf) offer(host string, cert *tls.Certificate) bool {
+	return s.place(host, cert, func(have []*tls.Certificate) bool { return len(have) == 0 })
+}
+
+// place gives host the certificate if it is wanted, in view of what it has.
+func (s *shelf) place(host string, cert *tls.Certificate, wanted func(have []*tls.Certificate) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.view.Load()
-	if !slices.Contains(v.hosts, host) {
-		return false
-	}
-	if have := v.certs[host]; len(have) == 1 && have[0].Leaf.Equal(cert.Leaf) {
+	if !slices.Contains(v.hosts, host) || !wanted(v.certs[host]) {
 		return false
 	}
 	certs := maps.Clone(v.certs)

@@ -43,11 +43,12 @@ func (m *managed) standIn(ctx context.Context, host string, now []string) {
 	if best == nil {
 		return
 	}
-	m.shelf.put(host, best)
+	// certmagic may have found or ordered a better one by now.
+	standsIn := m.shelf.offer(host, best)
 	for _, h := range m.plan.Load().covers[host] {
-		m.shelf.put(h, best)
+		m.shelf.offer(h, best)
 	}
-	if !earlier {
+	if !standsIn || !earlier {
 		return
 	}
 	m.log.Info("certificate of an earlier CA stands in", zap.String("host", host), zap.Time("not_after", best.Leaf.NotAfter))
