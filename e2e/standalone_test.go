@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,9 @@ func (p person) follow(t *testing.T, block, program, password string) {
 	}
 	if n := strings.Count(script.String(), "\n"); n != 3 {
 		t.Fatalf("%d commands for %s, want 3:\n%s", n, program, block)
+	}
+	if program == "podman" { // of somebody who has no docker, whose login it would find
+		p.env = append(slices.Clone(p.env), "DOCKER_CONFIG="+testbed.Dir(t))
 	}
 	p.sh(t, script.String(), nil)
 }

@@ -43,7 +43,7 @@ var next = template.Must(template.New("next").Parse(`
     docker tag IMAGE {{.Host}}/try/image:1 && docker push {{.Host}}/try/image:1
     docker pull {{.Host}}/try/image:1
 
-  podman:
+  podman (which takes docker's login, where there is one; else):
 
     podman login --cert-dir {{.Certs}} -u admin {{.Host}}
     podman push --cert-dir {{.Certs}} IMAGE {{.Host}}/try/image:1
