@@ -50,7 +50,7 @@ e2e: build install ## the whole gate against real registries and real clients
 tls-audit: build install ## look at the https listener with testssl.sh, as e2e does; a minute
 	cd e2e && go test -count=1 -v -run '^TestTLSAudit$$' .
 
-bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; ten minutes on a quiet machine
+bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; fifteen minutes on a quiet machine
 	go test -run '^$$' -bench . ./authsvc/acl
 	go test -run '^$$' -bench 'KnownLogin$$' ./authsvc/...
 	go test -run '^$$' -bench 'VerifyRevoked$$|MillionTokens$$' ./authsvc ./authsvc/token
