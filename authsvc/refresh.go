@@ -86,6 +86,14 @@ func (r *Refreshes) give(ctx context.Context, id authn.Identity, a ask, service 
 	return text, t.ID
 }
 
+// takeBack ends a refresh token that is not going out after all.
+func (r *Refreshes) takeBack(ctx context.Context, account, family string) {
+	if err := r.book.Revoke(ctx, account, family); err != nil {
+		r.log.Warn("a refresh token that was given to nobody may be left in the list of its owner",
+			zap.String("subject", account), zap.String("family", family), zap.Error(err))
+	}
+}
+
 // nameOf says to the owner of a refresh token which client has it.
 func nameOf(a ask) string {
 	client := a.client

@@ -345,3 +345,20 @@ func TestRefreshTurnedOff(t *testing.T) {
 		t.Errorf("without any: %s", got)
 	}
 }
+
+// TestNoTokenNoRefreshToken: who is given no access token was not told of the
+// other one either, and it is not left behind.
+func TestNoTokenNoRefreshToken(t *testing.T) {
+	r := newRefreshRig(t)
+	query := url.Values{"offline_token": {"true"}, "service": {"registry.test"}}
+	for i := range 100 {
+		query.Add("scope", fmt.Sprintf("repository:web/%s%d:pull", strings.Repeat("x", 200), i))
+	}
+	if w, _ := r.ask(t, shown{method: "GET", query: query.Encode(), basic: "dev:dev secret"}); w.Code != http.StatusBadRequest {
+		t.Fatalf("a token that is too long: %d %s", w.Code, w.Body)
+	}
+	left, err := r.book.List(t.Context(), "dev")
+	if err != nil || len(left) > 0 {
+		t.Errorf("%d refresh tokens are left (%v)", len(left), err)
+	}
+}

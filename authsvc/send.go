@@ -42,6 +42,9 @@ func (s *Service) send(w http.ResponseWriter, r *http.Request, a answer) error {
 	}
 	refresh, family := s.refresh(r, a)
 	signed, err := s.tokens.Issue(token.Claims{Subject: a.id.Account, Audience: a.audience, Scope: a.granted, Labels: labels, Family: family})
+	if err != nil && family != a.id.Via.Family {
+		s.refreshes.takeBack(r.Context(), a.id.Account, family)
+	}
 	switch {
 	case errors.Is(err, token.ErrTooLong):
 		return oci.Errorf(oci.BadRequest, "too much for one token: ask for fewer scopes at once").Because(err)

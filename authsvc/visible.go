@@ -24,7 +24,7 @@ func (d *Door) Visible(ctx context.Context, shown oci.Shown, g oci.Grant, names 
 		return nil, err
 	}
 	who := acl.Ask{
-		Identity: authn.Identity{Account: g.Subject, Labels: c.Labels, Via: authn.Via{Within: c.Within}},
+		Identity: authn.Identity{Account: g.Subject, Labels: c.Labels},
 		From:     shown.From,
 		Service:  d.logins.within(shown.Namespace),
 	}
