@@ -102,11 +102,12 @@ func (w *window) logIn(account string) {
 	w.do("agree", chromedp.Submit(chromedp.CSS(`form`)), chromedp.WaitVisible(chromedp.CSS(`form.make`)))
 }
 
-// makeToken makes a token and returns its text.
+// makeToken makes a token and returns its text, once the page lists it: the text
+// of the token that was made before may stand there until then.
 func (w *window) makeToken(name string) string {
 	w.t.Helper()
 	w.do("name the token", chromedp.SendKeys(chromedp.CSS(`input[name=name]`), name))
-	w.click(`form.make button`, `#token`)
+	w.click(`form.make button`, revoking(name))
 	text := w.text("#token")
 	testbed.Secret(text)
 	return text
@@ -116,8 +117,12 @@ func (w *window) makeToken(name string) string {
 // that is about to go may never come.
 func (w *window) revoke(name string) {
 	w.t.Helper()
-	button := fmt.Sprintf("button[aria-label=%q]", "Revoke "+name)
-	w.click(button, "section:not(:has("+button+"))")
+	w.click(revoking(name), "section:not(:has("+revoking(name)+"))")
+}
+
+// revoking selects the button that revokes the token of a name.
+func revoking(name string) string {
+	return fmt.Sprintf("button[aria-label=%q]", "Revoke "+name)
 }
 
 var whole = regexp.MustCompile(`^rgt_[0-9A-Za-z]{14}_[0-9A-Za-z]{49}$`)
