@@ -99,7 +99,7 @@ func (s solver) Wait(ctx context.Context, _ acme.Challenge) error {
 
 func newQuestion(ch acme.Challenge) (question, error) {
 	q := question{challenge: ch}
-	if ch.Type != acme.ChallengeTypeTLSALPN01 {
+	if !isALPN(ch) {
 		return q, nil
 	}
 	cert, err := acmez.TLSALPN01ChallengeCert(ch)
@@ -132,15 +132,20 @@ func hostOf(ch acme.Challenge) string {
 	return strings.ToLower(ch.Identifier.Value)
 }
 
-func (c *Challenges) find(host string) (question, bool) {
+// find returns the open question about host that fits, our own first: where our
+// order goes on without the lock on the host, another replica asks as well.
+func (c *Challenges) find(host string, fits func(acme.Challenge) bool) (question, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	q, ok := c.open[host]
-	if !ok {
-		q, ok = c.others[host]
+	for _, all := range []map[string]question{c.open, c.others} {
+		if q, ok := all[host]; ok && fits(q.challenge) {
+			return q, true
+		}
 	}
-	return q, ok
+	return question{}, false
 }
+
+func isALPN(ch acme.Challenge) bool { return ch.Type == acme.ChallengeTypeTLSALPN01 }
 
 // alpnConfig is all that a connection of TLS-ALPN-01 gets to see: it ends after
 // the handshake (RFC 8737 3).
@@ -159,7 +164,7 @@ func (c *Challenges) Config(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if !slices.Equal(hello.SupportedProtos, []string{acmez.ACMETLS1Protocol}) {
 		return nil, nil
 	}
-	q, _ := c.find(fromReverse(strings.ToLower(hello.ServerName)))
+	q, _ := c.find(fromReverse(strings.ToLower(hello.ServerName)), isALPN)
 	return q.config, nil
 }
 
@@ -173,8 +178,10 @@ func (c *Challenges) ServeHTTP01(w http.ResponseWriter, r *http.Request, host st
 	if !ok || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
-	q, ok := c.find(host)
-	if !ok || q.challenge.Type != acme.ChallengeTypeHTTP01 || q.challenge.Token != token {
+	q, ok := c.find(host, func(ch acme.Challenge) bool {
+		return ch.Type == acme.ChallengeTypeHTTP01 && ch.Token == token
+	})
+	if !ok {
 		return false
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")

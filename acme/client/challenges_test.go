@@ -142,3 +142,22 @@ func TestTakeEndsWithItsContext(t *testing.T) {
 		t.Errorf("take = %v", err)
 	}
 }
+
+// TestOwnQuestionHidesNoOther: where an order goes on though its gate has lost
+// the lock on the host, another gate asks beside it, of any kind.
+func TestOwnQuestionHidesNoOther(t *testing.T) {
+	const host = "a.example.com"
+	c := NewChallenges()
+	present(t, c, challenge(kindHTTP, host, "own"))
+	c.Show([]acme.Challenge{challenge(kindHTTP, host, "other")})
+	for token, want := range map[string]bool{"own": true, "other": true, "third": false} {
+		r := httptest.NewRequest("GET", httpPath+token, nil)
+		if got := c.ServeHTTP01(httptest.NewRecorder(), r, host); got != want {
+			t.Errorf("the question %q is answered: %v, want %v", token, got, want)
+		}
+	}
+	c.Show([]acme.Challenge{challenge(kindALPN, host, "other")})
+	if cfg, err := c.Config(hello(host, "acme-tls/1")); cfg == nil || err != nil {
+		t.Errorf("the question of another kind is not answered: %v", err)
+	}
+}
