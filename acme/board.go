@@ -73,7 +73,11 @@ func (b *board) Remove(ctx context.Context, host string, ch acme.Challenge) erro
 	if err != nil || json.Unmarshal(val.Data, &there) == nil && there.Token != ch.Token {
 		return err
 	}
-	return b.store.Delete(ctx, boardKey(host), val.Rev)
+	err = b.store.Delete(ctx, boardKey(host), val.Rev)
+	if errors.Is(err, state.ErrConflict) { // a later one is there by now
+		return nil
+	}
+	return err
 }
 
 // run shows the questions of all gates to open until ctx is done.

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -79,5 +80,38 @@ func TestUnreadableQuestionHidesNoOther(t *testing.T) {
 	}
 	if all, err := b.read(t.Context()); err != nil || len(all) != 1 || all[0].Token != "one" {
 		t.Errorf("read() = %v, %v", all, err)
+	}
+}
+
+// A hasty store has another gate ask between a look at a question and its end.
+type hasty struct {
+	state.Store
+	then func()
+}
+
+func (h hasty) Get(ctx context.Context, key string) (state.Value, error) {
+	val, err := h.Store.Get(ctx, key)
+	h.then()
+	return val, err
+}
+
+// TestRemoveOvertaken: that a later order asks by now is no trouble.
+func TestRemoveOvertaken(t *testing.T) {
+	t.Parallel()
+	st, host := openStore(t), "a.example.com"
+	later := &board{store: st, log: zap.NewNop()}
+	b := &board{store: hasty{st, func() {
+		if err := later.Post(t.Context(), host, questionOf(host, "two")); err != nil {
+			t.Error(err)
+		}
+	}}, log: zap.NewNop()}
+	if err := b.Post(t.Context(), host, questionOf(host, "one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Remove(t.Context(), host, questionOf(host, "one")); err != nil {
+		t.Errorf("Remove() = %v", err)
+	}
+	if all, err := later.read(t.Context()); err != nil || len(all) != 1 || all[0].Token != "two" {
+		t.Errorf("what is left is %v, %v; want the question of the later order", all, err)
 	}
 }
