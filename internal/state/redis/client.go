@@ -35,7 +35,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 	if _, err := readPassword(cfg.PasswordFile); err != nil {
 		return nil, fmt.Errorf("password_file: %w", err)
 	}
-	return redis.NewUniversalClient(&redis.UniversalOptions{
+	db := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs:            cfg.Addrs,
 		MasterName:       cfg.MasterName,
 		IsClusterMode:    cfg.isCluster(),
@@ -66,7 +66,9 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		Protocol:                 2,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}), nil
+	})
+	sendOnce(db)
+	return db, nil
 }
 
 // readPassword returns what a file holds, without the white space that editors

@@ -82,6 +82,10 @@ func TestIsOutage(t *testing.T) {
 		{reply("WRONGPASS invalid username-password pair or user is disabled."), false, true},
 		{fmt.Errorf("x: %w", reply("NOPERM this user has no permissions")), false, true},
 		{reply("ERR This instance has cluster support disabled"), false, true},
+		{&hungUp{"DENIED Redis is running in protected mode", io.EOF}, true, true},
+		{unsure{&hungUp{"DENIED Redis is running in protected mode", io.EOF}}, true, true},
+		{unsure{&hungUp{"ERR max number of clients reached", io.EOF}}, true, false},
+		{unsure{io.EOF}, true, false},
 	} {
 		if got := isOutage(tt.err); got != tt.outage {
 			t.Errorf("isOutage(%v) = %v", tt.err, got)

@@ -1,0 +1,57 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// sendOnce has a Cluster's client send nothing again that a node may have done.
+// Only for the client of one server is that a setting (MaxRetries).
+func sendOnce(db redis.UniversalClient) {
+	if cluster, ok := db.(*redis.ClusterClient); ok {
+		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(once{}) })
+	}
+}
+
+// once is a hook of one node.
+type once struct{}
+
+func (once) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// Pipelines are of reads.
+func (once) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (once) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil || ctx.Err() != nil || isUndone(err) {
+			return err
+		}
+		return unsure{err}
+	}
+}
+
+// isUndone reports whether the command was not sent, or was answered: that
+// it has moved to another node, say.
+func isUndone(err error) bool {
+	var answer redis.Error
+	var dial *net.OpError
+	return errors.As(err, &answer) || errors.As(err, &dial) && dial.Op == "dial" ||
+		errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed)
+}
+
+// An unsure error does not show the client what it would send again for, but is
+// still one of a connection that was hung up.
+type unsure struct{ err error }
+
+func (u unsure) Error() string { return u.err.Error() }
+
+func (u unsure) As(target any) bool {
+	hung, ok := target.(**hungUp)
+	return ok && errors.As(u.err, hung)
+}
