@@ -25,9 +25,9 @@ type Listen struct {
 	// turns it off.
 	HTTP string `yaml:"http"`
 
-	// Admin is the address of /healthz, /readyz, which tells of certificates
-	// with ?verbose, and /metrics. It changes nothing and asks nobody who they
-	// are. Default "127.0.0.1:9180"; "" turns it off.
+	// Admin is the address of /healthz, /readyz, which tells of certificates and
+	// of a state that is away with ?verbose, and /metrics. It changes nothing and
+	// asks nobody who they are. Default "127.0.0.1:9180"; "" turns it off.
 	Admin string `yaml:"admin"`
 
 	// Control is the path of the Unix socket through which commands reach the

@@ -35,7 +35,26 @@ type peer struct {
 // the state is away they are those that were seen last.
 type peers struct {
 	seen atomic.Pointer[map[string]peer]
-	lost atomic.Bool // the state, at the last look
+	away atomic.Pointer[absence] // of the state, at the last look; nil if it was there
+}
+
+// An absence is how long the state could not be used, and why not at last.
+type absence struct {
+	since time.Time // of the first look that failed
+	err   error
+}
+
+// note takes down what a look has come to.
+func (p *peers) note(err error) {
+	last := p.away.Load()
+	switch {
+	case err == nil:
+		p.away.Store(nil)
+	case last == nil:
+		p.away.Store(&absence{time.Now(), err})
+	default:
+		p.away.Store(&absence{last.since, err})
+	}
 }
 
 // followPeers says that this gate is there and looks who else is, until ctx is
@@ -44,8 +63,9 @@ func (p *process) followPeers(ctx context.Context, id string) {
 	tick := time.NewTicker(peerEvery)
 	defer tick.Stop()
 	for {
-		err := p.lookForPeers(ctx, id)
-		p.peers.lost.Store(err != nil && ctx.Err() == nil)
+		if err := p.lookForPeers(ctx, id); ctx.Err() == nil {
+			p.peers.note(err)
+		}
 		select {
 		case <-ctx.Done():
 			p.leavePeers(ctx, id)
@@ -122,7 +142,7 @@ func configSum(file *configs.File) string {
 // fleet is for the metrics.
 func (p *process) fleet() metrics.Fleet {
 	self := p.self()
-	f := metrics.Fleet{Config: self.Config, Gates: 1, StateLost: p.peers.lost.Load()}
+	f := metrics.Fleet{Config: self.Config, Gates: 1, StateLost: p.peers.away.Load() != nil}
 	seen := p.peers.seen.Load()
 	if seen == nil {
 		return f

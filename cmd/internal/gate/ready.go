@@ -11,7 +11,8 @@ import (
 
 // serveReady answers 200, or 503 while draining: certificates do not count. A
 // balancer would send nothing to a gate that is not ready, and so not the
-// questions of a CA either. With ?verbose it says what there is of them.
+// questions of a CA either. Nor does the state, without which all gates of a
+// fleet go on with pulls. With ?verbose it says what there is of both.
 func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	if !r.URL.Query().Has("verbose") {
 		return p.draining.ServeHealth(w, r)
@@ -24,6 +25,9 @@ func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		text.WriteString("ready\n")
 	}
+	if a := p.peers.away.Load(); a != nil {
+		text.WriteString(a.line(time.Now()))
+	}
 	for _, s := range p.certs.Certificates() {
 		text.WriteString(line(s))
 	}
@@ -33,6 +37,15 @@ func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	_, err := w.Write(text.Bytes())
 	return err
 }
+
+// line tells of the state in one line, and in two more what is known and to be done.
+func (a *absence) line(now time.Time) string {
+	return fmt.Sprintf("state: away for %v, since %s\n  error: %v\n  advice: %s\n",
+		now.Sub(a.since).Round(time.Second), a.since.UTC().Format(time.RFC3339), a.err, whileAway)
+}
+
+const whileAway = "Look at the server of state.redis. Pulls, pushes and logins with passwords go on without it; " +
+	"what cannot says 503. Nothing has to be done here when it is back."
 
 // line tells of a host in one line, and in two more of its trouble.
 func line(s acme.Status) string {
