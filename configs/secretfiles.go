@@ -26,7 +26,8 @@ func (f *File) Remarks(more error) []Mistake {
 type secretFile struct{ key, path string }
 
 // secretFiles finds those that v names, a value of a Config at this path: each
-// …_file beside a field for the secret itself.
+// …_file beside a field for the secret itself, and what has the tag secret:"yes"
+// because it stands in a file alone.
 func secretFiles(v reflect.Value, path string) (all []secretFile) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -37,8 +38,7 @@ func secretFiles(v reflect.Value, path string) (all []secretFile) {
 		known := fieldsOf(v.Type())
 		for _, name := range known.names {
 			field, below := v.FieldByIndex(known.index[name]), problem.Key(path, name)
-			secret, isFile := strings.CutSuffix(name, "_file")
-			if at := known.index[secret]; isFile && at != nil && v.FieldByIndex(at).Type() == secretType && field.String() != "" {
+			if namesSecret(v.Type(), known, name) && field.String() != "" {
 				all = append(all, secretFile{below, field.String()})
 			}
 			all = append(all, secretFiles(field, below)...)
@@ -53,6 +53,16 @@ func secretFiles(v reflect.Value, path string) (all []secretFile) {
 		}
 	}
 	return all
+}
+
+// namesSecret reports whether a field of t is the path of such a file.
+func namesSecret(t reflect.Type, known *fields, name string) bool {
+	if t.FieldByIndex(known.index[name]).Tag.Get("secret") == "yes" {
+		return true
+	}
+	beside, isFile := strings.CutSuffix(name, "_file")
+	at := known.index[beside]
+	return isFile && at != nil && t.FieldByIndex(at).Type == secretType
 }
 
 // remarkSecret looks at one. That it cannot be read is said by whoever needs it.

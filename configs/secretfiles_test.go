@@ -1,8 +1,11 @@
 package configs
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/regate/regate/internal/problem"
@@ -31,5 +34,30 @@ func TestRemarks(t *testing.T) {
 		"6: registries.b.auth.password_file: everybody on this machine can read " + open + ": chmod o-r it"
 	if got := said(f.Remarks(more)); got != want {
 		t.Errorf("Remarks() =\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestRemarksAboutRedis: its secrets stand in files alone.
+func TestRemarksAboutRedis(t *testing.T) {
+	dir := t.TempDir()
+	path, good, open := filepath.Join(dir, "regate.yaml"), filepath.Join(dir, "good"), filepath.Join(dir, "open")
+	for file, mode := range map[string]os.FileMode{good: 0o640, open: 0o644} {
+		write(t, file, "secret\n")
+		must(t, os.Chmod(file, mode))
+	}
+	for _, key := range []string{"key_file", "password_file", "sentinel_password_file"} {
+		files := map[string]string{"key_file": good, "password_file": good, "sentinel_password_file": good}
+		files[key] = open
+		text := "state: {path: " + dir + ", redis: {addrs: [\"127.0.0.1:26379\"], master_name: gates"
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			text += ", " + name + ": " + files[name]
+		}
+		write(t, path, minimal+"registries: {a: {upstreams: [\"http://10.0.0.1\"]}}\nroutes: [{registry: a}]\n"+text+"}}\n")
+		f, err := load(path, noEnv)
+		must(t, err)
+		want := "state.redis." + key + ": everybody on this machine can read " + open + ": chmod o-r it"
+		if got := said(f.Remarks(nil)); !strings.HasSuffix(got, want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: Remarks() = %q, want %q", key, got, want)
+		}
 	}
 }

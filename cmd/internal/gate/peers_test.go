@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,23 @@ func TestFleetSeesOtherConfigurations(t *testing.T) {
 			strings.Contains(text, `regate_fleet_gates_differing{what="version"} 0`)
 	})
 	if !two.logged("another gate has another configuration") {
+		t.Error("nothing is said")
+	}
+}
+
+// TestFleetTellsOfAnOpenKey, which everybody on the machine can read, as of any
+// other secret.
+func TestFleetTellsOfAnOpenKey(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	const said = "state.redis.key_file: everybody on this machine can read "
+	if f.start().logged(said) {
+		t.Error("a key that nobody else can read is told of")
+	}
+	if err := os.Chmod(f.key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if !f.start().logged(said) {
 		t.Error("nothing is said")
 	}
 }

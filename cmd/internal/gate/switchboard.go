@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,7 +101,7 @@ func (p *process) swap(ctx context.Context, file *configs.File) error {
 		}
 	}()
 	setLevel(p.level, file.Log.Level)
-	for _, w := range file.Warnings {
+	for _, w := range slices.Concat(file.Warnings, Remarks(file)) {
 		p.log.Warn("configuration", zap.String("at", w.String()))
 	}
 	before := p.certs.CAFingerprint()

@@ -27,10 +27,10 @@ type Config struct {
 	Username string `yaml:"username"`
 	// PasswordFile holds the password alone, and is read at each connection.
 	// Default: there is none.
-	PasswordFile string `yaml:"password_file" file:"no"`
+	PasswordFile string `yaml:"password_file" file:"no" secret:"yes"`
 	// SentinelUsername and SentinelPasswordFile are the same for the Sentinels.
 	SentinelUsername     string `yaml:"sentinel_username"`
-	SentinelPasswordFile string `yaml:"sentinel_password_file" file:"no"`
+	SentinelPasswordFile string `yaml:"sentinel_password_file" file:"no" secret:"yes"`
 
 	// TLS is the trust between the gate and the server; {} is TLS with the CAs
 	// of the system. Default: no TLS, so everybody on the way can read which
@@ -39,7 +39,7 @@ type Config struct {
 
 	// KeyFile holds 64 hexadecimal characters ("openssl rand -hex 32"), the same
 	// for all gates: the key that private keys are encrypted with. Required.
-	KeyFile string `yaml:"key_file" file:"no"`
+	KeyFile string `yaml:"key_file" file:"no" secret:"yes"`
 
 	// AllowVolatile takes a server that keeps nothing on a disk, or that throws
 	// keys away when it is full. What it loses are personal tokens, revocations
