@@ -57,9 +57,9 @@ func (s *Store) Acquire(ctx context.Context, name string, ttl time.Duration) (st
 	}
 	beating, done := context.WithCancel(s.ends)
 	l.done = done
-	l.last = time.AfterFunc(ttl, l.lose)
-	l.last.Reset(l.patience(asked))
+	l.last = time.AfterFunc(longest, l.lose) // whoever loses it finds all that is to be ended
 	s.leases.add(l)
+	l.last.Reset(l.patience(asked))
 	s.task(func() { l.beat(beating) })
 	return l, nil
 }
