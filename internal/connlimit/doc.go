@@ -20,6 +20,8 @@
 // The package knows neither HTTP nor certificates and believes no header; the
 // address is that of the peer. Where that is a balancer that says who its
 // clients are, somebody else reads it: a Limiter keeps everybody but the
-// balancers from him, and counts what he still holds. A Limiter lives as long as its listener, which
-// is as long as the process, or as the registry whose requests it counts.
+// balancers from him, and counts what he still holds.
+//
+// A Limiter lives as long as its listener, which is as long as the process, or
+// as the registry whose requests it counts.
 package connlimit

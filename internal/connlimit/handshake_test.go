@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -78,8 +77,11 @@ func (s *served) idle(t *testing.T) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
-		if time.Now().After(deadline) {
+	late := time.After(patience)
+	for look := time.Tick(time.Millisecond); !ok(); {
+		select {
+		case <-look: // and whoever is waited for has the processor
+		case <-late:
 			t.Fatalf("no %s in %v", what, patience)
 		}
 	}
