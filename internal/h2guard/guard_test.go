@@ -149,7 +149,7 @@ var floods = []struct {
 	name   string
 	begin  func(*sender)
 	one    func(*sender)
-	either bool // or the server ends it, which has too many handlers to start
+	either bool // or the server ends it, which has too many handlers to start, or resets to send
 }{
 	{"pings", first, func(f *sender) { _ = f.WritePing(false, [8]byte{}) }, false},
 	{"answers to pings", first, func(f *sender) { _ = f.WritePing(true, [8]byte{}) }, false},
@@ -162,7 +162,7 @@ var floods = []struct {
 	{"rapid reset", first, again, true},
 	{"requests beyond the limit of streams", first, get, true},
 	{"data after the end", get, func(f *sender) { _ = f.WriteData(1, false, piece()) }, false},
-	{"ends after the end", get, func(f *sender) { _ = f.WriteData(1, true, nil) }, false},
+	{"ends after the end", get, func(f *sender) { _ = f.WriteData(1, true, nil) }, true},
 	{"data byte by byte", post, func(f *sender) { _ = f.WriteData(1, false, piece()) }, false},
 	{"empty continuations", half, func(f *sender) { _ = f.WriteContinuation(1, false, nil) }, false},
 	{"small continuations", half, func(f *sender) { _ = f.WriteContinuation(1, false, header()) }, false},
