@@ -100,6 +100,8 @@ func good(but, say string) func([]string) string {
 			return "-ERR unknown command 'HELLO'\r\n"
 		case "INFO":
 			return fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)
+		case "SUBSCRIBE":
+			return fmt.Sprintf("*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n", len(args[1]), args[1])
 		case "GET":
 			return "$1\r\n1\r\n"
 		case "HMGET":

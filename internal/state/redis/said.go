@@ -36,13 +36,18 @@ func remembering(dial dialer) dialer {
 
 type conn struct {
 	net.Conn
-	last atomic.Pointer[string] // what was read last, if it is an error
+	last   atomic.Pointer[string] // what was read last, if it is an error
+	framed framing                // by the one who reads
+	wrong  error                  // with what was read; it is all that comes after that
 }
 
 // mostWords is how much of an error is remembered.
 const mostWords = 200
 
 func (c *conn) Read(p []byte) (int, error) {
+	if c.wrong != nil {
+		return 0, c.wrong
+	}
 	n, err := c.Conn.Read(p)
 	switch {
 	case n > 0 && p[0] == '-':
@@ -50,6 +55,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.last.Store(&said)
 	case n > 0:
 		c.last.Store(nil)
+	}
+	if c.wrong = c.framed.feed(p[:n]); c.wrong != nil {
+		return 0, c.wrong
 	}
 	return n, c.because(err)
 }

@@ -63,6 +63,9 @@ func value(cmd *redis.SliceCmd) (state.Value, error) {
 	if err != nil {
 		return state.Value{}, err
 	}
+	if len(fields) != 2 {
+		return state.Value{}, noReply(fmt.Sprint(len(fields), " fields"))
+	}
 	data, isData := fields[0].(string)
 	digits, isRev := fields[1].(string)
 	if !isData && !isRev {
