@@ -31,9 +31,10 @@ test-unit: ## unit and property tests, fuzz seeds; needs nothing but Go
 test-race: ## the same with the race detector, which needs a C compiler
 	CGO_ENABLED=1 go test -race ./...
 
-lint: ## gofmt, go vet, staticcheck, in both modules
+lint: ## gofmt, go mod tidy, go vet, staticcheck, in both modules
 	@e2e/install.sh staticcheck
 	@test -z "$$(gofmt -l .)" || { echo 'run gofmt -w on:'; gofmt -l .; exit 1; }
+	go mod tidy -diff && cd e2e && go mod tidy -diff
 	go vet -tags registries,redis,clients ./... && .tools/bin/staticcheck -tags registries,redis,clients ./...
 	cd e2e && go vet -tags bench,soak ./... && ../.tools/bin/staticcheck -tags bench,soak ./...
 
