@@ -43,6 +43,9 @@ func (s *Store) listen(ready chan<- struct{}) {
 func (s *Store) listenSoon(ctx context.Context) {
 	ready := make(chan struct{})
 	s.task(func() { s.listen(ready) })
+	if s.link.trouble() != nil {
+		return // it will take longer
+	}
 	select {
 	case <-ready:
 	case <-ctx.Done():
