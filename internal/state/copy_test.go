@@ -86,14 +86,21 @@ func newCopy(t *testing.T) (*state.Copy, *far) {
 	return c, f
 }
 
-// TestCopyIsAStore: while the far one answers, there is no difference.
+// TestCopyIsAStore: while the far one answers, there is no difference, whatever
+// is remembered.
 func TestCopyIsAStore(t *testing.T) {
-	statetest.Run(t, func(t *testing.T) state.Store {
-		opts := state.CopyOptions{Keeps: func(string) bool { return false }}
-		c := state.NewCopy(openLocal(t), openLocal(t), opts, nil)
-		t.Cleanup(func() { _ = c.Close() })
-		return c
-	})
+	for name, opts := range map[string]state.CopyOptions{
+		"nothing": {Keeps: func(string) bool { return false }},
+		"all":     {Keeps: func(string) bool { return true }, Mirrors: []string{""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			statetest.Run(t, func(t *testing.T) state.Store {
+				c := state.NewCopy(openLocal(t), openLocal(t), opts, nil)
+				t.Cleanup(func() { _ = c.Close() })
+				return c
+			})
+		})
+	}
 }
 
 func put(t *testing.T, s state.Store, key, val string) {
