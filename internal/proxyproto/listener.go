@@ -26,7 +26,7 @@ type Deps struct {
 }
 
 // Listen returns inner with the clients' connections. Its Close ends those
-// that wait, too.
+// that wait, too; where inner alone is closed, they are accepted before the end.
 func Listen(inner net.Listener, deps Deps) net.Listener {
 	return &listener{
 		Listener: inner,
@@ -50,7 +50,9 @@ type listener struct {
 	end    sync.Once
 	read   chan accepted
 	closed chan struct{}
-	all    sync.WaitGroup // goroutines that were started
+
+	accepting sync.WaitGroup // acceptAll
+	receiving sync.WaitGroup // a goroutine for each connection that has no header yet
 
 	mu      sync.Mutex // guards waiting
 	waiting map[net.Conn]bool
@@ -58,7 +60,7 @@ type listener struct {
 
 // Accept returns the next connection whose header has been read.
 func (l *listener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { l.all.Go(l.acceptAll) })
+	l.begin.Do(func() { l.accepting.Go(l.acceptAll) })
 	select {
 	case next := <-l.read:
 		return next.conn, next.err
@@ -76,20 +78,26 @@ func (l *listener) Close() error {
 		close(l.closed)
 		l.cut()
 	})
-	l.all.Wait()
+	l.accepting.Wait()
+	l.receiving.Wait()
 	return err
 }
 
-// acceptAll never waits for a header.
+// acceptAll never waits for a header before inner is closed. Whoever closes that
+// alone wants nobody else, and to serve all who are there.
 func (l *listener) acceptAll() {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
-			if !l.hand(accepted{err: err}) || errors.Is(err, net.ErrClosed) {
+			ended := errors.Is(err, net.ErrClosed)
+			if ended {
+				l.receiving.Wait()
+			}
+			if !l.hand(accepted{err: err}) || ended {
 				return
 			}
 		} else if leave, ok := l.deps.Enter(c); ok {
-			l.all.Go(func() { l.receive(c, leave) })
+			l.receiving.Go(func() { l.receive(c, leave) })
 		}
 	}
 }

@@ -138,6 +138,31 @@ func TestOnlySoManyWait(t *testing.T) {
 	})
 }
 
+// TestInnerIsClosed, as a gate does that will end, and serves who is there: that
+// is also whoever waits for his header.
+func TestInnerIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig()
+		defer r.end(t)
+		go func() {
+			late, _ := r.connect()
+			_, _ = r.connect() // says nothing
+			_ = r.street.Close()
+			synctest.Wait()
+			_, _ = io.WriteString(late, viaV4)
+		}()
+		began := time.Now()
+		c, err := r.Accept()
+		if err != nil {
+			t.Fatalf("Accept() = %v, want who came before the end", err)
+		}
+		_ = c.Close()
+		if _, err := r.Accept(); !errors.Is(err, net.ErrClosed) || time.Since(began) != patience {
+			t.Errorf("Accept() = %v after %v, want the end after %v", err, time.Since(began), patience)
+		}
+	})
+}
+
 func TestClosedBeforeItBegan(t *testing.T) {
 	r := newRig()
 	_ = r.Listener.Close()
