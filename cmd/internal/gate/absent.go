@@ -77,7 +77,7 @@ func openAbsent(ctx context.Context, file *configs.File) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{first: file, log: zap.NewNop(), store: state.Seal(far, key, sealed...)}
+	p := &process{first: file, log: zap.NewNop(), store: state.Seal(far, key, sealedAfar...)}
 	p.desk.book = secret.New(p.store, nil, nil)
 	if p.revoked, err = token.OpenRevocations(ctx, p.store, nil, nil); err != nil {
 		return nil, errors.Join(oci.Errorf(oci.Unavailable, "the state cannot be asked: %v", err), p.store.Close())

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -19,6 +20,10 @@ import (
 
 // sealed are the areas of the state that hold private keys, or who people are.
 var sealed = []string{"tls", "keys", "login", "identity"}
+
+// sealedAfar are those of a state that others reach, too: with what stands in for
+// a password, since whoever can write there must not be able to make some.
+var sealedAfar = append(slices.Clip(sealed), "secret")
 
 // openState opens what the gate keeps by itself, or what it shares.
 func openState(ctx context.Context, cfg configs.State, log *zap.Logger) (state.Store, error) {
@@ -57,7 +62,7 @@ func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.
 		return nil, errors.Join(err, near.Close())
 	}
 	opts := state.CopyOptions{Keeps: isKept, Mirrors: []string{"revoked/"}}
-	return state.NewCopy(state.Seal(far, key, sealed...), state.Seal(near, key, sealed...), opts, log.Named("state")), nil
+	return state.NewCopy(state.Seal(far, key, sealedAfar...), state.Seal(near, key, sealed...), opts, log.Named("state")), nil
 }
 
 // isKept reports whether a value is worth keeping beside the shared state:

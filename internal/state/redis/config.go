@@ -38,7 +38,8 @@ type Config struct {
 	TLS *TLS `yaml:"tls"`
 
 	// KeyFile holds 64 hexadecimal characters ("openssl rand -hex 32"), the same
-	// for all gates: the key that private keys are encrypted with. Required.
+	// for all gates: the key that private keys are encrypted with, and what is
+	// kept of personal and refresh tokens. Required.
 	KeyFile string `yaml:"key_file" file:"no" secret:"yes"`
 
 	// AllowVolatile takes a server that keeps nothing on a disk, or that throws
