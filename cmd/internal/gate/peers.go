@@ -19,6 +19,7 @@ const (
 	peerArea  = "gate/seen/"
 	peerLife  = time.Minute
 	peerEvery = 20 * time.Second
+	peerAgain = 2 * time.Second // between two looks while the state is away
 	peerTime  = 5 * time.Second // for one look
 )
 
@@ -60,17 +61,20 @@ func (p *peers) note(err error) {
 // followPeers says that this gate is there and looks who else is, until ctx is
 // done.
 func (p *process) followPeers(ctx context.Context, id string) {
-	tick := time.NewTicker(peerEvery)
-	defer tick.Stop()
 	for {
-		if err := p.lookForPeers(ctx, id); ctx.Err() == nil {
+		err := p.lookForPeers(ctx, id)
+		if ctx.Err() == nil {
 			p.peers.note(err)
+		}
+		next := peerEvery
+		if err != nil {
+			next = peerAgain
 		}
 		select {
 		case <-ctx.Done():
 			p.leavePeers(ctx, id)
 			return
-		case <-tick.C:
+		case <-time.After(next):
 		}
 	}
 }
