@@ -172,6 +172,9 @@ func (c *Copy) mend(ctx context.Context) {
 		return
 	}
 	for entry, err := range c.near.List(ctx, "") {
+		if errors.Is(err, ErrSealed) {
+			continue // with a former key
+		}
 		if err != nil {
 			c.log.Warn("local copy cannot be read to its end", zap.Error(err))
 			break

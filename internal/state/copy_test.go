@@ -212,6 +212,30 @@ func TestCopyMendsBeforeAnybodyAsks(t *testing.T) {
 	want(t, f, "keys/leaf", "newer")
 }
 
+// TestCopyMendsBesideWhatItCannotOpen, which was sealed with a former key.
+func TestCopyMendsBesideWhatItCannotOpen(t *testing.T) {
+	key, err := state.NewKey([32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, f := openLocal(t), openLocal(t)
+	put(t, near, "keys/a", "junk")
+	sealed := state.Seal(near, key, "keys")
+	put(t, sealed, "keys/b", "ours")
+	c := state.NewCopy(f, sealed, copyOpts, nil)
+	t.Cleanup(func() { _ = c.Close() })
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { defer close(ended); c.Run(ctx) }()
+	until(t, func() bool { _, err := f.Get(t.Context(), "meta/whole"); return err == nil })
+	cancel()
+	<-ended
+	want(t, f, "keys/b", "ours")
+	if _, err := f.Get(t.Context(), "keys/a"); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("what cannot be opened was put back: %v", err)
+	}
+}
+
 func until(t *testing.T, is func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

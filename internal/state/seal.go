@@ -59,7 +59,8 @@ func (s *sealed) Put(ctx context.Context, key string, val []byte, opts PutOpts) 
 	return s.Store.Put(ctx, key, val, opts)
 }
 
-// List opens each entry; the first that cannot be opened ends it.
+// List opens each entry. One that cannot be opened comes as its key alone, with
+// ErrSealed, and does not end the List.
 func (s *sealed) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for entry, err := range s.Store.List(ctx, prefix) {
@@ -67,10 +68,9 @@ func (s *sealed) List(ctx context.Context, prefix string) iter.Seq2[Entry, error
 				entry.Data, err = s.open(entry.Key, entry.Data)
 			}
 			if err != nil {
-				yield(Entry{}, err)
-				return
+				entry = Entry{Key: entry.Key}
 			}
-			if !yield(entry, nil) {
+			if !yield(entry, err) {
 				return
 			}
 		}

@@ -136,6 +136,25 @@ func refuse(t *testing.T, st Store, key, why string) {
 	}
 }
 
+// TestWhatCannotBeOpenedHidesNothing: whoever lists it hears of it by its key,
+// and of all others.
+func TestWhatCannotBeOpenedHidesNothing(t *testing.T) {
+	st, m := newSealed(t)
+	for _, key := range []string{"tls/a", "tls/c"} {
+		if _, err := st.Put(t.Context(), key, []byte("of "+key), PutOpts{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.vals["tls/b"] = []byte("junk")
+	var got []string
+	for entry, err := range st.List(t.Context(), "tls/") {
+		got = append(got, fmt.Sprint(entry.Key, " ", string(entry.Data), " ", errors.Is(err, ErrSealed)))
+	}
+	if want := []string{"tls/a of tls/a false", "tls/b  true", "tls/c of tls/c false"}; !slices.Equal(got, want) {
+		t.Errorf("List yields %q, want %q", got, want)
+	}
+}
+
 func TestSealHidesEqualValues(t *testing.T) {
 	st, m := newSealed(t)
 	seen := make(map[string]bool)

@@ -44,8 +44,9 @@ type Store interface {
 	Delete(ctx context.Context, key string, ifRev uint64) error
 
 	// List yields the live entries whose key begins with prefix, in the order
-	// of their keys. It ends with the first error. It is no snapshot: the caller
-	// may write while it runs, and may or may not see changes made meanwhile.
+	// of their keys. It ends with the first error, unless that is ErrSealed, which
+	// is about one entry. It is no snapshot: the caller may write while it runs,
+	// and may or may not see changes made meanwhile.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 
 	// Acquire takes the lease called name, or returns ErrHeld. The holder's
