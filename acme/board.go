@@ -28,6 +28,7 @@ const (
 type board struct {
 	store state.Store
 	log   *zap.Logger
+	odd   map[string]bool // keys that could not be read at the last look
 }
 
 var _ client.Board = (*board)(nil)
@@ -80,7 +81,8 @@ func (b *board) Remove(ctx context.Context, host string, ch acme.Challenge) erro
 	return err
 }
 
-// run shows the questions of all gates to open until ctx is done.
+// run shows the questions of all gates to open until ctx is done. It is called
+// once.
 func (b *board) run(ctx context.Context, open *client.Challenges) {
 	look := func(ctx context.Context) {
 		all, err := b.read(ctx)
@@ -94,19 +96,28 @@ func (b *board) run(ctx context.Context, open *client.Challenges) {
 	state.Follow(ctx, b.store, boardArea, boardEvery, look)
 }
 
+// read returns the questions that there are. One that cannot be read hides no
+// other, and is told of once.
 func (b *board) read(ctx context.Context) (all []acme.Challenge, err error) {
 	ctx, cancel := context.WithTimeout(ctx, boardTime)
 	defer cancel()
+	odd := make(map[string]bool)
 	for e, err := range b.store.List(ctx, boardArea) {
-		if err != nil {
+		if err != nil && !errors.Is(err, state.ErrSealed) {
 			return nil, err
 		}
 		var ch acme.Challenge
-		if err := json.Unmarshal(e.Data, &ch); err != nil {
-			b.log.Warn("challenge of another gate cannot be read", zap.String("key", e.Key), zap.Error(err))
+		if err == nil {
+			err = json.Unmarshal(e.Data, &ch)
+		}
+		if err == nil {
+			all = append(all, ch)
 			continue
 		}
-		all = append(all, ch)
+		if odd[e.Key] = true; !b.odd[e.Key] {
+			b.log.Warn("challenge of another gate cannot be read", zap.String("key", e.Key), zap.Error(err))
+		}
 	}
+	b.odd = odd
 	return all, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/regate/regate/acme/client"
 	"github.com/regate/regate/internal/state"
@@ -68,18 +69,32 @@ func TestAnyGateAnswers(t *testing.T) {
 	}
 }
 
-// TestUnreadableQuestionHidesNoOther, as one of a newer gate may be.
+// TestUnreadableQuestionHidesNoOther, as one of a newer gate may be, or one that
+// no gate has put up.
 func TestUnreadableQuestionHidesNoOther(t *testing.T) {
 	t.Parallel()
-	b := &board{store: openStore(t), log: zap.NewNop()}
-	if _, err := b.store.Put(t.Context(), boardKey("a.example.com"), []byte("?"), state.PutOpts{}); err != nil {
+	st := openStore(t)
+	key, err := state.NewKey([32]byte{1})
+	if err != nil {
 		t.Fatal(err)
+	}
+	core, said := observer.New(zap.WarnLevel)
+	b := &board{store: state.Seal(st, key, "tls"), log: zap.New(core)}
+	for host, store := range map[string]state.Store{"a.example.com": b.store, "0.example.com": st} {
+		if _, err := store.Put(t.Context(), boardKey(host), []byte("?"), state.PutOpts{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := b.Post(t.Context(), "b.example.com", questionOf("b.example.com", "one")); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := b.read(t.Context()); err != nil || len(all) != 1 || all[0].Token != "one" {
-		t.Errorf("read() = %v, %v", all, err)
+	for range 3 {
+		if all, err := b.read(t.Context()); err != nil || len(all) != 1 || all[0].Token != "one" {
+			t.Errorf("read() = %v, %v", all, err)
+		}
+	}
+	if n := said.Len(); n != 2 {
+		t.Errorf("%d lines about two questions that cannot be read: %v", n, said.All())
 	}
 }
 

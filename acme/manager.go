@@ -110,7 +110,7 @@ func newManager(ctx context.Context, cfg Config, deps Deps, every intervals) (*M
 	}
 	m := &Manager{mode: cfg.withDefaults().Mode, deps: deps, shelf: newShelf(), challenges: client.NewChallenges()}
 	if m.mode == ModeACME && deps.Shared {
-		m.board = &board{deps.Store, deps.Log}
+		m.board = &board{store: deps.Store, log: deps.Log}
 		m.challenges = client.NewShared(m.board)
 	}
 	switch m.mode {
