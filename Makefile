@@ -51,13 +51,13 @@ e2e: build install ## the whole gate against real registries and real clients
 tls-audit: build install ## look at the https listener with testssl.sh, as e2e does; a minute
 	cd e2e && go test -count=1 -v -run '^TestTLSAudit$$' .
 
-bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; fifteen minutes on a quiet machine
+bench: build install ## what the gate and its rules cost, beside nginx and HAProxy; twenty minutes on a quiet machine
 	go test -run '^$$' -bench . ./authsvc/acl
 	go test -run '^$$' -bench 'KnownLogin$$' ./authsvc/...
 	go test -run '^$$' -bench 'VerifyRevoked$$|MillionTokens$$' ./authsvc ./authsvc/token
 	go test -run '^$$' -bench Catalog ./cmd/internal/gate
 	go test -run '^$$' -bench 'Find|Pick' ./proxy ./proxy/upstream
-	cd e2e && go test -tags bench -count=1 -timeout 20m -v ./bench
+	cd e2e && go test -tags bench -count=1 -timeout 30m -v ./bench
 
 soak: build install ## work for MINUTES each on a gate, on a fleet without Redis, on one that is killed by SEED: nothing grows, or is lost
 	cd e2e && MINUTES=$(MINUTES) SEED=$(SEED) go test -tags soak -count=1 -timeout $$(($(MINUTES) * 3 + 20))m -v -run '^TestSoak' .

@@ -62,6 +62,7 @@ type bench struct {
 	authority *testbed.CA
 	tls       *tls.Config
 	sink      *sink
+	peer      peer
 	gate      *server
 	servers   []*server // the gate first
 	uploaders []*server // those but for one of the two nginx, which take uploads alike
@@ -99,8 +100,8 @@ func newBench(t *testing.T) *bench {
 	b.tls = &tls.Config{RootCAs: b.authority.Pool(), ServerName: testbed.Host, NextProtos: []string{"http/1.1"}}
 	gate := b.startGate(t)
 	b.gate, b.bearer = gate.server, b.login(t, gate.server, account)
-	p := peer{cert: gate.cert, key: gate.key, upstream: b.sink.addr}
-	off, on, haproxy := p.nginx(t, "off"), p.nginx(t, "on"), p.haproxy(t)
+	b.peer = peer{cert: gate.cert, key: gate.key, upstream: b.sink.addr}
+	off, on, haproxy := b.peer.nginx(t, "off"), b.peer.nginx(t, "on"), b.peer.haproxy(t)
 	b.servers = []*server{b.gate, off, on, haproxy}
 	b.uploaders = []*server{b.gate, off, haproxy}
 	return b

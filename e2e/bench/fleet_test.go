@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type fleet struct {
 	redis  *testbed.Redis
 	single []*server // each gate
 	first  []*server // the first gate, the first two, and so on
+	nginx  []*server // as many of these
 	config string    // of the balancer
 }
 
@@ -39,25 +41,32 @@ func (b *bench) fleet(t *testing.T) {
 	b.alone = append(b.alone, f.bench.alone...)
 }
 
-// frontend passes TLS through to some gates, and tells them from whom it is.
+// frontend passes TLS through to some servers.
 const frontend = `
 listen %s
 	bind %[1]s
 	mode tcp
 	balance roundrobin
-	default-server send-proxy-v2
 `
 
 func (b *bench) startFleet(t *testing.T) *fleet {
-	f := &fleet{bench: &bench{authority: b.authority, tls: b.tls, sink: b.sink, rounds: b.rounds}, redis: testbed.StartRedis(t), host: host(testbed.Port())}
+	f := &fleet{bench: &bench{authority: b.authority, tls: b.tls, sink: b.sink, rounds: min(b.rounds, 5)}, redis: testbed.StartRedis(t), host: host(testbed.Port())}
+	var gates, nginx []*server
 	for range fleetSize {
 		g := b.prepareGate(t, f.join)
 		g.Launch(t)
 		f.gates = append(f.gates, g)
+		gates = append(gates, &server{name: "regate", host: host(g.Port), pid: g.Pid()})
+		nginx = append(nginx, b.peer.nginx(t, "off"))
 	}
-	for i := range f.gates {
-		f.single = append(f.single, f.balance(i, i+1))
-		f.first = append(f.first, f.balance(0, i+1))
+	for i := range gates {
+		at := host(testbed.Port())
+		if i == 0 {
+			at = f.host
+		}
+		f.single = append(f.single, f.balance(at, gates[i:i+1], "send-proxy-v2")) // for the gate to know from whom it is
+		f.first = append(f.first, f.balance(host(testbed.Port()), gates[:i+1], "send-proxy-v2"))
+		f.nginx = append(f.nginx, f.balance(host(testbed.Port()), nginx[:i+1], ""))
 	}
 	testbed.StartBalancer(t, f.config, f.first[fleetSize-1].at)
 	f.gate = f.single[0]
@@ -83,32 +92,33 @@ func (f *fleet) join(config string) string {
 
 func newcomer(i int) string { return fmt.Sprint("newcomer", i) }
 
-// balance adds a frontend for some gates.
-func (f *fleet) balance(from, to int) *server {
-	s := &server{name: fmt.Sprintf("gates %d to %d", from+1, to), host: f.host, at: f.host, pid: f.gates[from].Pid()}
-	if len(f.single) > 0 {
-		s.at = host(testbed.Port())
+// balance adds a frontend for some servers.
+func (f *fleet) balance(at string, servers []*server, how string) *server {
+	all := &server{name: fmt.Sprintf("%d × %s", len(servers), servers[0].name), host: f.host, at: at, pid: servers[0].pid}
+	f.config += fmt.Sprintf(frontend, at)
+	for i, s := range servers {
+		f.config += fmt.Sprintf("\tserver s%d %s %s\n", i, s.host, how)
 	}
-	f.config += fmt.Sprintf(frontend, s.at)
-	for i, g := range f.gates[from:to] {
-		f.config += fmt.Sprintf("\tserver gate%d %s:%d\n", from+i, testbed.Address, g.Port)
-		if i > 0 {
-			s.others = append(s.others, g.Pid())
-		}
+	for _, s := range servers[1:] {
+		all.others = append(all.others, s.pid)
 	}
-	return s
+	return all
 }
 
-// share is the same work done by one gate, two and three: as fast as it can be
-// done, and with as many clients for each gate, who take their time. A gate with
-// little to do wakes up for each request, and so each costs more.
+// share is the same work done by one gate, two and three, beside as many nginx:
+// by as many clients in all, by as many for each gate, and by as many for each
+// that take their time. What waits is taken together: a gate with less to do
+// wakes up more often for it, and so each request costs more.
 func (f *fleet) share(t *testing.T) {
 	const clients, requests = 12, 24_000
-	f.tellShare(t, "one, two, three gates, which share the same work", func(*server) crowdOf {
+	f.tellShare(t, "which share so many clients", func(int) crowdOf {
 		return crowdOf{clients: clients, each: requests / clients}
 	})
-	f.tellShare(t, "one, two, three gates, each of which has as many clients that ask at leisure", func(s *server) crowdOf {
-		return crowdOf{clients: clients / fleetSize * (1 + len(s.others)), each: 300, pause: 10 * time.Millisecond}
+	f.tellShare(t, "each of which has so many clients", func(servers int) crowdOf {
+		return crowdOf{clients: clients * servers, each: requests / clients / servers}
+	})
+	f.tellShare(t, "each of which has so many clients that ask at leisure", func(servers int) crowdOf {
+		return crowdOf{clients: clients / fleetSize * servers, each: 300, pause: 10 * time.Millisecond}
 	})
 }
 
@@ -118,26 +128,40 @@ type crowdOf struct {
 	pause         time.Duration
 }
 
-func (f *fleet) tellShare(t *testing.T, who string, work func(*server) crowdOf) {
+// tellShare measures the work of a crowd for each number of servers.
+func (f *fleet) tellShare(t *testing.T, who string, work func(servers int) crowdOf) {
+	all := append(slices.Clone(f.first), f.nginx...)
 	costs, took := make(map[string][]time.Duration), make(map[string][]time.Duration)
 	for range f.rounds {
-		for _, s := range f.first {
-			c := work(s)
+		for _, s := range all {
+			c := work(1 + len(s.others))
 			began := time.Now()
 			cost := s.spent(t, func() { f.pull(t, s, c) })
 			n := time.Duration(c.clients * c.each)
 			costs[s.name], took[s.name] = append(costs[s.name], cost/n), append(took[s.name], time.Since(began)/n)
 		}
-		t.Log(last(f.first, costs))
+		t.Log(last(all, costs))
 	}
-	var cpu, rate []string
+	ours, grown := growth(f.first, costs)
+	theirs, nginx := growth(f.nginx, costs)
+	var rate []string
 	for _, s := range f.first {
-		cpu = append(cpu, micro(median(costs[s.name])))
 		rate = append(rate, fmt.Sprintf("%.0f", 1/median(took[s.name]).Seconds()))
 	}
-	times := float64(median(costs[f.first[fleetSize-1].name])) / float64(median(costs[f.first[0].name]))
-	f.row("GET of a manifest through HAProxy, CPU of "+who, fmt.Sprintf("%s (**%.2f** ×); %s requests per second", strings.Join(cpu, ", "), times, strings.Join(rate, ", ")),
-		"≤ 1.1 ×", times <= 1.1)
+	f.row("GET of a manifest through HAProxy, CPU of one, two, three gates, "+who,
+		fmt.Sprintf("%s (**%.2f** ×), of nginx %s (%.2f ×); %s requests per second", ours, grown, theirs, nginx, strings.Join(rate, ", ")),
+		"≤ 1.1 ×, or grows ≤ 1.1 × as much as that of nginx", grown <= 1.1*max(1, nginx))
+}
+
+// growth is what a request costs one server, two and three, and how often the
+// last is the first.
+func growth(fleets []*server, costs map[string][]time.Duration) (each string, times float64) {
+	var all []string
+	for _, s := range fleets {
+		all = append(all, micro(median(costs[s.name])))
+	}
+	first, last := median(costs[fleets[0].name]), median(costs[fleets[len(fleets)-1].name])
+	return strings.Join(all, ", "), float64(last) / float64(first)
 }
 
 func (f *fleet) pull(t *testing.T, s *server, work crowdOf) {

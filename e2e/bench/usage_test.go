@@ -41,17 +41,18 @@ func (s *server) cpu(t testing.TB) time.Duration {
 	return time.Duration(sum) * tick
 }
 
-// family is the processes, and the children of the first: the workers of nginx.
+// family is the processes and their children: the workers of nginx.
 func (s *server) family(t testing.TB) []int {
 	t.Helper()
-	pids := append([]int{s.pid}, s.others...)
+	parents := append([]int{s.pid}, s.others...)
+	pids := slices.Clone(parents)
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range all {
 		pid := number(filepath.Base(dir))
-		if f := stat(pid); f != nil && number(f[1]) == s.pid {
+		if f := stat(pid); f != nil && slices.Contains(parents, number(f[1])) {
 			pids = append(pids, pid)
 		}
 	}
