@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"time"
@@ -42,8 +44,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		DB:               cfg.DB,
 		SentinelUsername: cfg.SentinelUsername,
 		SentinelPassword: sentinelPassword,
-		TLSConfig:        trust,
-		Dialer:           remembering(redis.NewDialer(&redis.Options{DialTimeout: dialTime, TLSConfig: trust})),
+		Dialer:           remembering(securing(redis.NewDialer(&redis.Options{DialTimeout: dialTime}), trust)),
 		// A password that is changed works for the next connection.
 		CredentialsProviderContext: func(context.Context) (string, string, error) {
 			password, err := readPassword(cfg.PasswordFile)
@@ -69,6 +70,44 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 	})
 	sendOnce(db)
 	return db, nil
+}
+
+// noHandshake begins what is said of a server that answers no handshake: one
+// without TLS takes it for the begin of a command, and waits for the rest.
+const noHandshake = "no TLS handshake"
+
+// securing speaks TLS on what dial returns, if there is a trust.
+func securing(dial dialer, trust *tls.Config) dialer {
+	if trust == nil {
+		return dial
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		plain, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, dialTime)
+		defer cancel()
+		c := tls.Client(plain, named(trust, addr))
+		if err := c.HandshakeContext(ctx); err != nil {
+			_ = plain.Close()
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = fmt.Errorf("%s in %v: %w", noHandshake, dialTime, err)
+			}
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+// named is trust with the name that a server at addr has to have.
+func named(trust *tls.Config, addr string) *tls.Config {
+	if trust.ServerName != "" {
+		return trust
+	}
+	trust = trust.Clone()
+	trust.ServerName, _, _ = net.SplitHostPort(addr)
+	return trust
 }
 
 // readPassword returns what a file holds, without the white space that editors

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -32,27 +34,46 @@ func (s *Store) inspect(ctx context.Context) error {
 	if err == nil {
 		err = s.checkSchema(ctx)
 	}
-	err = withoutArgs(err)
+	if err = withoutArgs(err); err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w%s", err, s.cfg.advice(err))
 	if isRefusal(err) {
-		return fmt.Errorf("%w: %w%s", ErrUnfit, err, advice(err))
+		return fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
 	return err
 }
 
-// advice is which key of ours may be wrong that a server will not have it.
-func advice(err error) string {
+// advice is which key of ours may be wrong that a server cannot be used.
+func (c Config) advice(err error) string {
+	said := strings.ReplaceAll(err.Error(), "`", "'")
 	for _, a := range []struct{ said, do string }{
 		{"WRONGPASS", ": look at username, and at what password_file holds"},
 		{"NOAUTH", ": name a password_file"},
 		{"unknown command 'sentinel'", ": it is no Sentinel, which is what master_name makes of addrs; leave that out"},
 		{"cluster support disabled", ": it is no Cluster; name one address, and leave cluster out"},
+		{"signed by unknown authority", ": name a file with its CA in tls.ca"},
+		{"x509: cannot validate certificate for", ": say in tls.server_name what its certificate is for"},
+		{"x509: certificate is valid for", ": say in tls.server_name what its certificate is for"},
+		{"tls: certificate required", showOne},
+		{"tls: first record does not look like", ": it has no TLS; leave tls out"},
+		{noHandshake, ": if it has no TLS, leave tls out"},
 	} {
-		if strings.Contains(strings.ReplaceAll(err.Error(), "`", "'"), a.said) {
+		if strings.Contains(said, a.said) {
 			return a.do
 		}
 	}
+	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	switch {
+	case hungUp && c.TLS == nil:
+		return ": if it wants TLS, set tls"
+	case hungUp && c.TLS.Cert == "":
+		return showOne
+	}
 	return ""
 }
+
+const showOne = ": if it wants to see a certificate, name one in tls.cert and tls.key"
 
 // eachMaster calls f with each server that keeps values, one at a time.
 func (s *Store) eachMaster(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {

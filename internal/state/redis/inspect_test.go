@@ -153,24 +153,44 @@ func TestTLS(t *testing.T) {
 	if err := openNew(t, cfg).Health(t.Context()); err != nil {
 		t.Error(err)
 	}
-	for name, trust := range map[string]*TLS{
-		"plain": nil, "CAs of the system": {Cert: cert, Key: key, ServerName: "redis.test"},
-		"another name": {CA: cert, Cert: cert, Key: key}, "no certificate": {CA: cert, ServerName: "redis.test"},
+	for _, tt := range []struct {
+		name  string
+		trust *TLS
+		want  string
+	}{
+		{"plain", nil, "if it wants TLS, set tls"},
+		{"CAs of the system", &TLS{Cert: cert, Key: key, ServerName: "redis.test"}, "name a file with its CA in tls.ca"},
+		{"another name", &TLS{CA: cert, Cert: cert, Key: key}, "say in tls.server_name"},
+		{"no certificate", &TLS{CA: cert, ServerName: "redis.test"}, "name one in tls.cert and tls.key"},
 	} {
-		cfg.TLS = trust
-		s, err := open(t.Context(), cfg, defaultPrefix, nil)
-		if err == nil {
-			err = s.Health(t.Context())
-			_ = s.Close()
+		cfg.TLS = tt.trust
+		if err := unreachable(t, cfg); !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v; want %q", tt.name, err, tt.want)
 		}
-		if err == nil {
-			t.Errorf("%s: the state answers", name)
-		}
+	}
+	cfg = config(redistest.Start(t))
+	cfg.TLS = &TLS{CA: cert}
+	if err := unreachable(t, cfg); !strings.Contains(err.Error(), "leave tls out") {
+		t.Errorf("TLS with one that has none: %v", err)
 	}
 	cfg.TLS = &TLS{CA: key}
 	if _, err := open(t.Context(), cfg, defaultPrefix, nil); err == nil || !strings.Contains(err.Error(), "tls.ca") {
 		t.Errorf("a CA file without a certificate: %v", err)
 	}
+}
+
+// unreachable is why a server cannot be asked that may yet be well.
+func unreachable(t *testing.T, cfg Config) error {
+	t.Helper()
+	s, err := open(t.Context(), cfg, defaultPrefix, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err = s.link.trouble(); err == nil {
+		t.Fatal("the state answers")
+	}
+	return err
 }
 
 // selfSigned writes a certificate for redis.test, which is its own CA.
