@@ -60,27 +60,7 @@ func TestBehindATCPBalancer(t *testing.T) {
 			}
 		})
 	}
-	t.Run("nobody else is believed", func(t *testing.T) {
-		direct := f.behind(0)
-		for _, header := range []string{"", "PROXY TCP4 127.0.0.1 127.0.0.1 4711 443\r\n", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"} {
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(testbed.Address)}}
-			conn, err := d.Dial("tcp", direct)
-			if errors.Is(err, syscall.ECONNRESET) {
-				continue
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(testbed.Patience))
-			_, _ = io.WriteString(conn, header+"GET / HTTP/1.1\r\n\r\n")
-			if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
-				t.Errorf("%q was answered", header)
-			}
-		}
-		if n := (&site{gate: f.gates[0]}).counted(t, `regate_connections_refused_total{listener="https",reason="untrusted"}`); n != 3 {
-			t.Errorf("%d refusals counted, want 3", n)
-		}
-	})
+	t.Run("nobody else is believed", f.refusesOthers)
 	t.Run("a balancer that only looks is no trouble", func(t *testing.T) {
 		for range 20 {
 			conn, err := net.Dial("tcp", f.behind(1))
@@ -96,6 +76,30 @@ func TestBehindATCPBalancer(t *testing.T) {
 			t.Errorf("log: %s", log)
 		}
 	})
+}
+
+// refusesOthers has somebody who is no balancer come to a gate with what one
+// says, and without.
+func (f *fleet) refusesOthers(t *testing.T) {
+	direct := f.behind(0)
+	for _, header := range []string{"", "PROXY TCP4 127.0.0.1 127.0.0.1 4711 443\r\n", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"} {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(testbed.Address)}}
+		conn, err := d.Dial("tcp", direct)
+		if errors.Is(err, syscall.ECONNRESET) {
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(testbed.Patience))
+		_, _ = io.WriteString(conn, header+"GET / HTTP/1.1\r\n\r\n")
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
+			t.Errorf("%q was answered", header)
+		}
+	}
+	if n := (&site{gate: f.gates[0]}).counted(t, `regate_connections_refused_total{listener="https",reason="untrusted"}`); n != 3 {
+		t.Errorf("%d refusals counted, want 3", n)
+	}
 }
 
 // TestBehindAnHTTPBalancer has HAProxy end TLS, and send the requests of one

@@ -202,44 +202,7 @@ func TestUploadOutlivesTheGate(t *testing.T) {
 	eventually(t, "a reload", func() bool { return strings.Contains(s.gate.Log(), `"reloaded"`) })
 	goOn("GET", "", nil, 204)
 
-	// The gate is told to end while a chunk is on its way, which it waits for.
-	arrived := make(chan struct{}, 1)
-	for _, r := range both {
-		r.way.watch(func(*http.Request) { arrived <- struct{}{} })
-	}
-	rest, chunk := io.Pipe()
-	done := make(chan *http.Response)
-	go func() {
-		req, _ := http.NewRequestWithContext(t.Context(), "PATCH", at, rest)
-		req.Header.Set("Authorization", "Bearer "+token)
-		res, err := s.gate.CA.HTTP().Do(req)
-		if err != nil {
-			t.Errorf("the chunk in the way of the end: %v", err)
-			close(done)
-			return
-		}
-		done <- res
-	}()
-	if _, err := chunk.Write(content[1<<20 : 1<<20+1<<10]); err != nil {
-		t.Fatal(err)
-	}
-	<-arrived
-	for _, r := range both {
-		r.way.watch(nil)
-	}
-	if err := s.gate.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	s.awaitDraining(t)
-	_, _ = chunk.Write(content[1<<20+1<<10 : 2<<20])
-	chunk.Close()
-	res, ok := <-done
-	if !ok || res.StatusCode != 202 {
-		t.Fatalf("the chunk in the way of the end: %+v", res)
-	}
-	at = res.Header.Get("Location")
-	s.awaitEnd(t)
-
+	at = s.endsAfterTheChunk(t, token, at, content[1<<20:2<<20], both)
 	s.gate.Launch(t)
 	eventually(t, "a new gate", func() bool {
 		res, err := s.gate.CA.HTTP().Get(s.gate.URL + "/healthz")
@@ -259,6 +222,48 @@ func TestUploadOutlivesTheGate(t *testing.T) {
 	if err == nil && !bytes.Equal(got, content) && len(got) > 1<<10 { // the other server says 404
 		t.Error("the blob is another one")
 	}
+}
+
+// endsAfterTheChunk tells the gate to end while a chunk is on its way, which it
+// waits for, and returns where the upload goes on.
+func (s *site) endsAfterTheChunk(t *testing.T, token, at string, content []byte, both [2]*replica) string {
+	t.Helper()
+	arrived := make(chan struct{}, 1)
+	for _, r := range both {
+		r.way.watch(func(*http.Request) { arrived <- struct{}{} })
+	}
+	rest, chunk := io.Pipe()
+	done := make(chan *http.Response)
+	go func() {
+		req, _ := http.NewRequestWithContext(t.Context(), "PATCH", at, rest)
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := s.gate.CA.HTTP().Do(req)
+		if err != nil {
+			t.Errorf("the chunk in the way of the end: %v", err)
+			close(done)
+			return
+		}
+		done <- res
+	}()
+	if _, err := chunk.Write(content[:1<<10]); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	for _, r := range both {
+		r.way.watch(nil)
+	}
+	if err := s.gate.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitDraining(t)
+	_, _ = chunk.Write(content[1<<10:])
+	chunk.Close()
+	res, ok := <-done
+	if !ok || res.StatusCode != 202 {
+		t.Fatalf("the chunk in the way of the end: %+v", res)
+	}
+	s.awaitEnd(t)
+	return res.Header.Get("Location")
 }
 
 // TestUploadIsBegunAnew has a server vanish in the middle of a layer, and each
