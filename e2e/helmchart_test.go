@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"cmp"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -96,6 +95,10 @@ func TestHelmChartRefuses(t *testing.T) {
 		{"single", "config.listen.https=:8443", "/config/listen/https"},
 		{"single", "config.listen.grace=10", "/config/listen/grace"},
 		{"single", "config.state.path=/state", "/config/state/path"},
+		{"single", "config.registrees.x=y", "'registrees' not allowed"},
+		{"single", "config.registries.main.upstream=http://x", "'upstream' not allowed"},
+		{"single", "config.auth.token.refresh=false", "/config/auth/token/refresh"}, // which is what off is to Helm
+		{"single", "config.registries.main.health.false=true", "/config/registries/main/health/false"},
 		{"single", "files.regate\\.yaml=x", "regate.yaml"},
 		{"single", "existingSecret=x", "existingSecret has the whole configuration"},
 		{"single", "secrets.a/b=x", "a/b"},
@@ -132,35 +135,31 @@ func TestHelmChartRestarts(t *testing.T) {
 		"config.listen.drain=1m":                  true,
 		"config.log.format=console":               true,
 		"config.auth.token.root.cert=/x":          true,
+		"config.auth.token.root_file=/x":          true,
 	} {
 		if after := annotation("--set", set); (after != before) != restarts {
 			t.Errorf("%s: restarts = %v, want %v", set, after != before, restarts)
 		}
 	}
+	const root = "config.auth.token.root.cert=/etc/regate/root.pem,files.root\\.pem="
+	if annotation("--set", root+"a") == annotation("--set", root+"b") {
+		t.Error("another token root restarts nobody, and no gate takes over anything any more")
+	}
 }
 
-// TestHelmValuesAreDocumented: values.yaml shows every key that the schema
-// takes; the schema refuses others.
-func TestHelmValuesAreDocumented(t *testing.T) {
+// TestHelmChartLetsGatesOut: whoever bounds where gates connect to need not know
+// where the chart's own Valkey is.
+func TestHelmChartLetsGatesOut(t *testing.T) {
 	t.Parallel()
-	read := func(name string) []byte {
-		text, err := os.ReadFile(filepath.Join(chart, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
-	var values map[string]any
-	var schema struct{ Properties map[string]any }
-	if err := yaml.Unmarshal(read("values.yaml"), &values); err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(read("values.schema.json"), &schema); err != nil {
-		t.Fatal(err)
-	}
-	for key := range schema.Properties {
-		if _, ok := values[key]; !ok && key != "global" { // which helm itself has
-			t.Errorf("values.yaml leaves out %s", key)
+	m := render(t, "fleet", "--set", "networkPolicy.egress[0].ports[0].port=53")
+	m.consistent(t, "regate-state")
+	valkey := m.services["main-regate-valkey"].Spec
+	for _, out := range m.policies["main-regate"].Spec.Egress {
+		for _, to := range out.To {
+			if subset(to.PodSelector.MatchLabels, valkey.Selector) && out.Ports[0].Port.IntVal == valkey.Ports[0].Port {
+				return
+			}
 		}
 	}
+	t.Error("gates do not reach their state")
 }

@@ -40,6 +40,7 @@ type serviceMonitor struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              struct {
+		JobLabel  string               `json:"jobLabel"`
 		Selector  metav1.LabelSelector `json:"selector"`
 		Endpoints []struct {
 			Port     string `json:"port"`
@@ -195,6 +196,13 @@ func (m manifests) consistent(t *testing.T, elsewhere ...string) {
 				}
 			}
 		}
+		for _, out := range p.Spec.Egress {
+			for _, to := range out.To {
+				if to.PodSelector != nil {
+					m.selected(t, "a peer of NetworkPolicy "+name, to.PodSelector.MatchLabels)
+				}
+			}
+		}
 	}
 	m.followMonitors(t)
 }
@@ -211,6 +219,9 @@ func (m manifests) followMonitors(t *testing.T) {
 				if slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == e.Port }) {
 					found++
 				}
+			}
+			if job := s.Labels[monitor.Spec.JobLabel]; job != "regate" {
+				t.Errorf("ServiceMonitor %s makes job %q, and the rules in deploy/monitoring ask for regate", name, job)
 			}
 		}
 		if found != 1 {

@@ -66,12 +66,14 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{- /* Of the configuration, what a running gate cannot take over. */ -}}
+{{- /* Of the configuration, and of the files beside it, what a running gate cannot take over. */ -}}
 {{- define "regate.restart" -}}
 {{- $c := include "regate.config" . | fromYaml -}}
 {{- $tls := $c.tls | default dict -}}
-{{- $token := dig "auth" "token" "root" "" $c -}}
-{{- list $c.listen $c.state $tls.mode $tls.min_version $c.log.format $token | toJson | sha256sum -}}
+{{- $token := dig "auth" "token" (dict) $c -}}
+{{- $root := $token.root | default dict -}}
+{{- $files := pick .Values.files (base ($root.cert | default "")) (base ($root.key | default "")) -}}
+{{- list $c.listen $c.state $tls.mode $tls.min_version $c.log.format $root $token.root_file $files | toJson | sha256sum -}}
 {{- end -}}
 
 {{- /* What cannot work is said now. */ -}}

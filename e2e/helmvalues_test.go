@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/regate/regate/e2e/testbed"
+	"github.com/regate/regate/e2e/tool"
+)
+
+// TestHelmSchemaKnowsTheConfiguration: the keys of config in the schema, down to
+// the second level, are those of configs/regate.yaml, where all of them stand.
+func TestHelmSchemaKnowsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(tool.Root(), "configs", "regate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, above := map[string]bool{}, ""
+	upper, lower, entry := regexp.MustCompile(`^#?([a-z_]+):`), regexp.MustCompile(`^  #?([a-z_]+):`), regexp.MustCompile(`^  (?:#?- |  #?)([a-z_]+):`)
+	for line := range strings.Lines(string(text)) {
+		if key := upper.FindStringSubmatch(line); key != nil {
+			above = key[1]
+			want[above] = true
+		}
+		keys := lower
+		if above == "registries" || above == "routes" {
+			keys = entry
+		}
+		if key := keys.FindStringSubmatch(line); key != nil {
+			want[above+"."+key[1]] = true
+		}
+	}
+	got := map[string]bool{}
+	for name, s := range schemaOfConfig(t) {
+		got[name] = true
+		for key := range s.keys() {
+			got[name+"."+key] = true
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the schema has %v, the configuration %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+}
+
+// A section is what the schema says of one: a mapping of keys, of entries that
+// have them, or a list of such.
+type section struct {
+	Properties map[string]any
+	Items      *section
+	Entries    json.RawMessage `json:"additionalProperties"` // false for a mapping of keys
+}
+
+func (s section) keys() map[string]any {
+	var entry section
+	if s.Items != nil {
+		return s.Items.Properties
+	}
+	if json.Unmarshal(s.Entries, &entry) == nil {
+		return entry.Properties
+	}
+	return s.Properties
+}
+
+func schemaOfConfig(t *testing.T) map[string]section {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties struct {
+			Config struct{ Properties map[string]section }
+		}
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	return schema.Properties.Config.Properties
+}
+
+// TestHelmValuesAreDocumented: values.yaml shows every key that the schema
+// takes; the schema refuses others.
+func TestHelmValuesAreDocumented(t *testing.T) {
+	t.Parallel()
+	read := func(name string) []byte {
+		text, err := os.ReadFile(filepath.Join(chart, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	var values map[string]any
+	var schema struct{ Properties map[string]any }
+	if err := yaml.Unmarshal(read("values.yaml"), &values); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(read("values.schema.json"), &schema); err != nil {
+		t.Fatal(err)
+	}
+	for key := range schema.Properties {
+		if _, ok := values[key]; !ok && key != "global" { // which helm itself has
+			t.Errorf("values.yaml leaves out %s", key)
+		}
+	}
+}
+
+// TestHelmValuesOfThePage has the chart take each example of docs/kubernetes.md.
+func TestHelmValuesOfThePage(t *testing.T) {
+	t.Parallel()
+	page := pageText(t, filepath.Join(tool.Root(), "docs", "kubernetes.md"))
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(page, -1)
+	if len(blocks) < 7 {
+		t.Errorf("there are %d examples alone", len(blocks))
+	}
+	for _, block := range blocks {
+		file := filepath.Join(testbed.Dir(t), "values.yaml")
+		if err := os.WriteFile(file, []byte(block[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		render(t, "single", "--values", file)
+	}
+}
