@@ -35,6 +35,7 @@ func TestDebianPackage(t *testing.T) {
 	}
 	const config = "/etc/regate/regate.yaml"
 	configure(t, s, config)
+	withVariable(t, s, config)
 	s.Run(t, "chgrp", "regate", config)
 	s.Run(t, "systemctl", "enable", "--now", "regate")
 	testService(t, s)
@@ -47,10 +48,37 @@ func TestDebianPackage(t *testing.T) {
 	if left := s.Run(t, "ls", "/etc/regate", "/var/lib/regate"); !strings.Contains(left, "regate.yaml") || !strings.Contains(left, "state.key") {
 		t.Errorf("a removal that is no purge left only:\n%s", left)
 	}
+	s.Run(t, "rm", "-r", dropIn)
 	s.Run(t, "dpkg", "--purge", "regate")
 	if left := s.Run(t, "find", "/etc", "/usr", "/var/lib", "-xdev", "-path", "/var/lib/dpkg", "-prune", "-o", "-name", "regate*", "-print"); left != "" {
 		t.Errorf("a purge left:\n%s", left)
 	}
+}
+
+// dropIn is what the owner of a machine adds to the unit.
+const dropIn = "/etc/systemd/system/regate.service.d"
+
+// withVariable has the configuration name a variable that only the gate itself
+// has, and not who installs packages.
+func withVariable(t *testing.T, s *testbed.System, config string) {
+	t.Helper()
+	text, err := os.ReadFile(s.Path(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const open = `{upstreams: ["http://127.0.0.1:5000"]}`
+	closed := strings.Replace(string(text), open, `{upstreams: ["http://127.0.0.1:5000"], auth: {mode: basic, username: gate, password: "${env:REGISTRY_PASSWORD}"}}`, 1)
+	if closed == string(text) {
+		t.Fatalf("%s has no registry %s", config, open)
+	}
+	s.Run(t, "mkdir", dropIn)
+	unit := "[Service]\nEnvironment=\"REGISTRY_PASSWORD=$x 'y'\" ODD=a%%b\n"
+	for path, text := range map[string]string{config: closed, dropIn + "/e2e.conf": unit} {
+		if err := os.WriteFile(s.Path(path), []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Run(t, "systemctl", "daemon-reload")
 }
 
 // upgrades installs newer versions over one that runs.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,7 +50,25 @@ func TestSystemdUnits(t *testing.T) {
 	s.Run(t, "systemctl", "daemon-reload")
 	s.Run(t, "systemctl", "start", "regate")
 	testService(t, s)
+	t.Run("late", func(t *testing.T) { testLate(t, s) })
 	t.Run("socket", func(t *testing.T) { testSockets(t, s) })
+}
+
+// testLate has something come that is missing at the start, after more attempts
+// than systemd makes by itself.
+func testLate(t *testing.T, s *testbed.System) {
+	const config = "/etc/regate/regate.yaml"
+	s.Run(t, "systemctl", "stop", "regate")
+	s.Run(t, "mv", config, config+".later")
+	if said, err := s.Try("systemctl", "start", "regate"); err == nil {
+		t.Fatal("it starts without a configuration:", said)
+	}
+	eventually(t, "it is tried often", func() bool {
+		n, err := strconv.Atoi(strings.TrimSpace(s.Run(t, "systemctl", "show", "--property=NRestarts", "--value", "regate")))
+		return err == nil && n > 5
+	})
+	s.Run(t, "mv", config+".later", config)
+	eventually(t, "it starts", func() bool { return status(s, "https://localhost/healthz") == "200" })
 }
 
 // testSockets has systemd hold the ports: the gate needs no capability for them
@@ -62,7 +81,8 @@ func testSockets(t *testing.T, s *testbed.System) {
 		t.Fatal(err)
 	}
 	s.Run(t, "systemctl", "daemon-reload")
-	s.Run(t, "systemctl", "enable", "--now", "regate.socket")
+	s.Run(t, "systemctl", "enable", "--now", "regate.socket", "regate")
+	s.Run(t, "systemctl", "stop", "regate")
 	if got := status(s, "https://localhost/healthz"); got != "200" {
 		t.Fatalf("the connection that starts the gate: %s", got)
 	}
