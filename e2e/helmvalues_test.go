@@ -46,8 +46,14 @@ func TestHelmSchemaKnowsTheConfiguration(t *testing.T) {
 			got[name+"."+key] = true
 		}
 	}
-	if !maps.Equal(got, want) {
-		t.Errorf("the schema has %v, the configuration %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if !got[key] {
+			t.Errorf("the schema refuses config.%s", key)
+		}
+		delete(got, key)
+	}
+	for key := range got {
+		t.Errorf("the schema takes config.%s, which the gate refuses", key)
 	}
 }
 
