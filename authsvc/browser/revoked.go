@@ -16,11 +16,8 @@ import (
 // revoke ends one token of the session's account.
 func (p *Pages) revoke(w http.ResponseWriter, r *http.Request, s session) error {
 	id := r.PostForm.Get("id")
-	all, err := p.book.List(r.Context(), s.Account)
-	if err != nil {
-		return err
-	}
-	err = p.book.Revoke(r.Context(), s.Account, id)
+	all, _ := p.book.List(r.Context(), s.Account) // for its name alone
+	err := p.book.Revoke(r.Context(), s.Account, id)
 	if errors.Is(err, secret.ErrUnknown) { // revoked in another window
 		return nil
 	}
@@ -53,16 +50,10 @@ func (p *Pages) refuse(with func(Revoker) error) bool {
 // revokeAll ends all of them. They are refused by their ids as well: whoever has
 // shown one by then, and waits for the provider, gets a token after that.
 func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) error {
-	all, err := p.book.List(r.Context(), s.Account)
-	if err != nil {
-		return err
-	}
+	all, _ := p.book.List(r.Context(), s.Account) // what cannot be read, RevokeAll says
 	n, err := p.book.RevokeAll(r.Context(), s.Account, "")
 	if n > 0 {
 		p.log.Info("tokens revoked", zap.String("subject", s.Account), zap.Int("tokens", n), zap.Stringer("client", edge.Client(r)))
-	}
-	if err != nil {
-		return err
 	}
 	ids := make([]string, len(all))
 	for i, t := range all {
@@ -71,6 +62,9 @@ func (p *Pages) revokeAll(w http.ResponseWriter, r *http.Request, s session) err
 	ended := p.refuse(func(by Revoker) error {
 		return errors.Join(by.RevokeFamily(r.Context(), ids...), by.RevokeSubject(r.Context(), s.Account))
 	})
+	if err != nil {
+		return err
+	}
 	return p.noteDone(w, s, deed{Text: "All your tokens are revoked.", Ended: ended})
 }
 

@@ -64,6 +64,29 @@ func TestRevokeAllEndsWhatItCan(t *testing.T) {
 	}
 }
 
+// TestRevokeAllEndsWhatItCanRead: one that somebody has spoilt keeps none of the
+// others, and is said.
+func TestRevokeAllEndsWhatItCanRead(t *testing.T) {
+	r := newRig(t)
+	for range 3 {
+		r.make(t, "alice", "m")
+	}
+	spoilt := r.ids(t, "alice")[1]
+	if _, err := r.store.Put(t.Context(), area+spoilt, []byte("{"), state.PutOpts{}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := r.List(t.Context(), "alice")
+	if len(all) != 2 || err == nil || !strings.Contains(err.Error(), spoilt) {
+		t.Errorf("List() = %v, %v", all, err)
+	}
+	if n, err := r.RevokeAll(t.Context(), "alice", ""); n != 2 || err == nil || !strings.Contains(err.Error(), spoilt) {
+		t.Errorf("RevokeAll() = %d, %v", n, err)
+	}
+	if left, _ := r.List(t.Context(), "alice"); left != nil {
+		t.Errorf("%v are left", left)
+	}
+}
+
 // TestListIsOfOneOwner: an entry of the index says what to look at, and not
 // whose that is.
 func TestListIsOfOneOwner(t *testing.T) {

@@ -14,19 +14,22 @@ import (
 	"github.com/regate/regate/internal/state"
 )
 
-// List returns the secrets of an owner, the newest first. Of a pair that a
-// crash has left half written it removes the half.
+// List returns the secrets of an owner, the newest first, and an error if there
+// are, or may be, others that cannot be read. Of a pair that a crash has left
+// half written it removes the half.
 func (b *Book) List(ctx context.Context, owner string) (all []Token, err error) {
+	var wrong []error
 	for e, err := range b.store.List(ctx, index(owner, "")) {
 		if err != nil {
-			return nil, err
+			wrong = append(wrong, err)
+			break
 		}
 		rec, _, err := b.read(ctx, idOf(e.Key))
 		switch {
 		case errors.Is(err, ErrUnknown):
 			b.heal(ctx, e)
 		case err != nil:
-			return nil, err
+			wrong = append(wrong, err)
 		case rec.Owner == owner:
 			all = append(all, rec.token(idOf(e.Key)))
 		}
@@ -34,7 +37,7 @@ func (b *Book) List(ctx context.Context, owner string) (all []Token, err error) 
 	slices.SortFunc(all, func(x, y Token) int {
 		return cmp.Or(y.Created.Compare(x.Created), cmp.Compare(x.ID, y.ID))
 	})
-	return all, nil
+	return all, errors.Join(wrong...)
 }
 
 // heal removes an entry of the index that has no record, and will get none.
@@ -94,13 +97,10 @@ func (b *Book) Revoke(ctx context.Context, owner, id string) error {
 func (b *Book) EndOf(ctx context.Context, t Token) error { return b.remove(ctx, t.Owner, t.ID) }
 
 // RevokeAll ends all secrets of an owner that method vouches for; with no
-// method, all. It returns how many there were.
+// method, all. It returns how many have ended, and an error if others may not.
 func (b *Book) RevokeAll(ctx context.Context, owner, method string) (n int, err error) {
 	all, err := b.List(ctx, owner)
-	if err != nil {
-		return 0, err
-	}
-	var wrong []error
+	wrong := []error{err}
 	for _, t := range all {
 		if method != "" && t.Method != method {
 			continue

@@ -111,7 +111,7 @@ func TestRevokeFamily(t *testing.T) {
 	if err := p.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if answer, err := control.Revoke(t.Context(), Revocation{Family: id}); err == nil || !strings.Contains(err.Error(), "nothing was revoked") {
+	if answer, err := control.Revoke(t.Context(), Revocation{Family: id}); err == nil || !strings.Contains(err.Error(), "not all was revoked") {
 		t.Errorf("without the state: %q, %v", answer, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/regate/regate/authsvc/authn"
 	"github.com/regate/regate/authsvc/secret"
+	"github.com/regate/regate/internal/state"
 )
 
 // TestRevoke: a token that was good is refused at once, whoever logs in anew
@@ -56,9 +57,40 @@ func TestRevokeFailsLoudly(t *testing.T) {
 	}
 	dev := "dev"
 	for _, what := range []Revocation{{Token: claim(t, tok, "jti")}, {Subject: &dev}} {
-		if answer, err := NewControl(p.first.ControlSocket()).Revoke(t.Context(), what); err == nil || !strings.Contains(err.Error(), "nothing was revoked") {
+		if answer, err := NewControl(p.first.ControlSocket()).Revoke(t.Context(), what); err == nil || !strings.Contains(err.Error(), "not all was revoked") {
 			t.Errorf("without the state: %q, %v", answer, err)
 		}
+	}
+}
+
+// TestRevokeWithOneThatIsSpoilt: a secret that cannot be read keeps nothing else
+// of the account, and is said.
+func TestRevokeWithOneThatIsSpoilt(t *testing.T) {
+	t.Parallel()
+	g, p := startOpen(t, config(t, registry(t, "main").URL, ""))
+	tok, mine := g.token("repository:a:pull"), personal(t, p, "dev")
+	personal(t, p, "dev")
+	all, err := p.desk.book.List(t.Context(), "dev")
+	if err != nil || len(all) < 2 {
+		t.Fatal(all, err)
+	}
+	spoilt := all[0].ID
+	if strings.Contains(mine.Reveal(), spoilt) {
+		spoilt = all[1].ID
+	}
+	if _, err := p.store.Put(t.Context(), "secret/"+spoilt, []byte("{"), state.PutOpts{}); err != nil {
+		t.Fatal(err)
+	}
+	dev := "dev"
+	answer, err := NewControl(p.first.ControlSocket()).Revoke(t.Context(), Revocation{Subject: &dev})
+	if err == nil || !strings.Contains(err.Error(), spoilt) {
+		t.Errorf("Revoke() = %q, %v", answer, err)
+	}
+	if status, _, _ := g.get("https", "/v2/a/manifests/1", "Authorization", "Bearer "+tok); status != 401 {
+		t.Errorf("a token of the account gets %d", status)
+	}
+	if _, err := p.desk.book.Verify(t.Context(), mine); err == nil {
+		t.Error("a personal token of the account is good still")
 	}
 }
 
