@@ -89,6 +89,10 @@ func Open(ctx context.Context, o Options, log *zap.Logger) (*Ring, error) {
 	if err := r.root.valid(r.now()); err != nil {
 		return nil, err
 	}
+	if was, err := readCert(o.RootFile); err == nil && !was.Equal(r.root.cert) {
+		r.log.Warn("token root is another one than before: give it to all registries, which refuse tokens until they know it",
+			zap.String("file", o.RootFile), zap.String("was", fingerprint(was)), zap.String("is", r.Fingerprint()))
+	}
 	if err := r.root.writeTo(o.RootFile); err != nil {
 		return nil, err
 	}
@@ -166,7 +170,7 @@ func (r *Ring) ExportRoot() (cert, key []byte, err error) {
 }
 
 // Fingerprint is "sha256:" and the hash of the root's certificate (its DER) in hex.
-func (r *Ring) Fingerprint() string { return r.root.fingerprint() }
+func (r *Ring) Fingerprint() string { return fingerprint(r.root.cert) }
 
 // JWKS is the set of the keys that tokens may be signed with now, for those
 // who verify by kid (RFC 7517 5). The caller must not change it.

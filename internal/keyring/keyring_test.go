@@ -17,6 +17,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/regate/regate/internal/state"
 	"github.com/regate/regate/internal/state/local"
 )
@@ -118,6 +121,34 @@ func TestRootFileIsRepaired(t *testing.T) {
 	_, err := Open(t.Context(), Options{Store: store, RootFile: filepath.Join(file, "no", "directory")}, nil)
 	if err == nil || !strings.Contains(err.Error(), "write the token root") {
 		t.Errorf("Open with an impossible root file: %v", err)
+	}
+}
+
+// TestAnotherRootIsSaid: registries that have read the file go on with what it
+// was, and refuse all tokens.
+func TestAnotherRootIsSaid(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "root.pem")
+	open := func(store state.Store) (*Ring, []string) {
+		core, seen := observer.New(zap.WarnLevel)
+		r, err := Open(t.Context(), Options{Store: store, RootFile: file}, zap.New(core))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, e := range seen.All() {
+			said = append(said, fmt.Sprint(e.Message, e.ContextMap()))
+		}
+		return r, said
+	}
+	store := openStore(t)
+	first, said := open(store)
+	if _, again := open(store); said != nil || again != nil {
+		t.Errorf("of the same root it says %q, then %q", said, again)
+	}
+	second, said := open(openStore(t))
+	if all := fmt.Sprint(said); len(said) != 1 || !strings.Contains(all, first.Fingerprint()) || !strings.Contains(all, second.Fingerprint()) {
+		t.Errorf("of another root it says %q", said)
 	}
 }
 

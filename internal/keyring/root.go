@@ -93,7 +93,7 @@ func (r *Ring) makeRoot(ctx context.Context, lease state.Lease) (*root, error) {
 	if _, err := r.store.Put(ctx, rootKey, text, state.PutOpts{IfRev: new(uint64), Fence: lease.Fence()}); err != nil {
 		return nil, err
 	}
-	r.log.Info("token root made", zap.String("fingerprint", made.fingerprint()))
+	r.log.Info("token root made", zap.String("fingerprint", fingerprint(made.cert)))
 	return made, nil
 }
 
@@ -162,8 +162,8 @@ func (r *root) keyPEM() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-func (r *root) fingerprint() string {
-	sum := sha256.Sum256(r.cert.Raw)
+func fingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
 	return fmt.Sprintf("sha256:%x", sum)
 }
 
