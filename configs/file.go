@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"maps"
 	"os"
@@ -37,6 +38,13 @@ type File struct {
 // Load reads the file at path. What is wrong with it is an *Error with all of
 // it; other errors say that it could not be read.
 func Load(path string) (*File, error) { return load(path, os.LookupEnv) }
+
+// LoadBeside is Load for a command that asks a gate, or its state, and has not
+// the environment of one. A secret from a variable that is not set is "?", so
+// nobody may be served by what it returns.
+func LoadBeside(path string) (*File, error) {
+	return load(path, func(name string) (string, bool) { return cmp.Or(os.Getenv(name), "?"), true })
+}
 
 func load(path string, env func(string) (string, bool)) (*File, error) {
 	data, err := contents(path)

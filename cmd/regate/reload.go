@@ -19,7 +19,7 @@ mistakes of a configuration that it refuses. The gate does the same by itself wh
 	}
 	config := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		file, err := load(*config)
+		file, err := loadBeside(*config)
 		if err != nil {
 			return err
 		}

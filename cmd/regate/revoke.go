@@ -16,7 +16,7 @@ func revokeCommand(s streams) *cobra.Command {
 		Short: "Have the gate refuse tokens before their time",
 		Long: `revoke asks the gate that runs here, through its control socket. Tokens are refused at once, and
 at other gates of the same state within seconds. It closes no account: whoever can still log in
-gets new tokens.`,
+gets new tokens. Where no gate runs, and the state is in Redis, it writes there itself.`,
 		Example: `  regate revoke --subject alice            all that alice was given up to now: logins of docker, tokens, robots
   regate revoke --family 3kTz0yQfV8sWbE    one of these, and all that follows from it; the log has the id
   regate revoke --token JZ3YQ2XKD4         one token; the log of its requests has the id`,
@@ -34,7 +34,7 @@ gets new tokens.`,
 		if err := one(what); err != nil {
 			return err
 		}
-		file, err := load(*config)
+		file, err := loadBeside(*config)
 		if err != nil {
 			return err
 		}

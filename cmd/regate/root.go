@@ -27,6 +27,7 @@ func rootCommand(s streams) *cobra.Command {
 		Long: `root prints the certificate that registries of trust mode token and forward verify tokens with,
 and the auth section for each of them. There is none yet before the first start: then it makes one.
 The same file stays good while the signing keys below it change, so no registry is restarted for them.
+A gate that runs here keeps its key to itself: stop it before --export.
 
 In tls.mode internal it also prints the fingerprint of the CA that the gate's own certificates are from,
 for regate trust on the machines of clients. That CA is another one: registries must not be given it.`,
@@ -37,7 +38,7 @@ for regate trust on the machines of clients. That CA is another one: registries 
 	config := configFlag(c)
 	export := c.Flags().String("export", "", "write token-root.pem and token-root.key into this `directory`, for safe keeping")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		file, err := load(*config)
+		file, err := loadBeside(*config)
 		if err != nil {
 			return err
 		}

@@ -128,10 +128,16 @@ func configPath(flag string) (string, error) {
 	return configs.Find()
 }
 
-func load(flag string) (*configs.File, error) {
+func load(flag string) (*configs.File, error) { return loadBy(configs.Load, flag) }
+
+// loadBeside is load for those who have not the variables that the service has:
+// root in a shell, who revokes something.
+func loadBeside(flag string) (*configs.File, error) { return loadBy(configs.LoadBeside, flag) }
+
+func loadBy(load func(path string) (*configs.File, error), flag string) (*configs.File, error) {
 	path, err := configPath(flag)
 	if err != nil {
 		return nil, err
 	}
-	return configs.Load(path)
+	return load(path)
 }

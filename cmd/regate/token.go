@@ -23,7 +23,9 @@ what its owner can, or less, and never more.
 
 A personal token is of a person, and has limits in auth.personal_tokens. A robot is a machine that acts for
 an account: it has a name, and two secrets at most, so that it gets a new one without a gap. Its owner may
-be an account of auth.users with no_password: true.`,
+be an account of auth.users with no_password: true.
+
+Where no gate runs, and the state is in Redis, list, show and delete ask there themselves.`,
 		Example: `  regate token create --owner team-ci --robot deploy --expires 90d --repository 'team/**' --action pull,push
   regate token create --owner alice --name laptop
   regate token list --owner team-ci
@@ -205,7 +207,7 @@ func jsonFlag(c *cobra.Command) *bool { return c.Flags().Bool("json", false, "pr
 
 // control asks the gate that runs with a configuration.
 func control(config string) (*gate.Control, error) {
-	file, err := load(config)
+	file, err := loadBeside(config)
 	if err != nil {
 		return nil, err
 	}
