@@ -64,7 +64,7 @@ soak: build install ## work for MINUTES each on a gate, on a fleet without Redis
 
 fuzz: ## fuzz every target for SECONDS each, beyond its seeds
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(SECONDS)s $$p || exit 1; done; done
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(SECONDS)s -fuzzminimizetime 10x $$p || exit 1; done; done
 
 vuln: ## known vulnerabilities of what we depend on (asks the internet)
 	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
