@@ -153,21 +153,6 @@ func TestControlSocket(t *testing.T) {
 	}
 }
 
-func TestListenEqual(t *testing.T) {
-	a, b := defaultListen(), defaultListen()
-	a.TrustedProxies = []Network{}
-	if !a.Equal(b) {
-		t.Error("an empty list differs from none")
-	}
-	a.TrustedProxies = make([]Network, 1)
-	if a.Equal(b) {
-		t.Error("another proxy makes no difference")
-	}
-	if b.Drain++; defaultListen().Equal(b) {
-		t.Error("another time makes no difference")
-	}
-}
-
 func TestExplain(t *testing.T) {
 	f, err := load("testdata/paths/regate.yaml", noEnv)
 	must(t, err)

@@ -3,8 +3,6 @@ package configs
 import (
 	"net"
 	"net/netip"
-	"reflect"
-	"slices"
 	"strconv"
 	"time"
 
@@ -93,13 +91,6 @@ func defaultListen() Listen {
 		Drain:  15 * time.Minute,
 		Limits: defaultLimits(),
 	}
-}
-
-// Equal reports whether l and other say the same.
-func (l Listen) Equal(other Listen) bool {
-	same := slices.Equal(l.TrustedProxies, other.TrustedProxies)
-	l.TrustedProxies, other.TrustedProxies = nil, nil
-	return same && reflect.DeepEqual(l, other)
 }
 
 // Proxies returns TrustedProxies.

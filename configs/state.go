@@ -1,8 +1,6 @@
 package configs
 
 import (
-	"reflect"
-
 	"github.com/regate/regate/internal/problem"
 	"github.com/regate/regate/internal/state/local"
 	"github.com/regate/regate/internal/state/redis"
@@ -29,6 +27,3 @@ func (s State) Validate() error {
 	}
 	return bad.Err()
 }
-
-// Equal reports whether s and other say the same.
-func (s State) Equal(other State) bool { return reflect.DeepEqual(s, other) }

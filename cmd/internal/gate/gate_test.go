@@ -109,9 +109,9 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 	for _, tt := range []struct{ name, old, with, want string }{
 		{"misspelt key", "hosts:", "hots:", `regate.yaml:3: tls.hots: `},
 		{"broken rule", `["*"]`, `["fly"]`, "auth.acl[0].actions[0]"},
-		{"another address", `admin: "127.0.0.1:0"`, `admin: ""`, "needs a restart: listen changed"},
+		{"another address", `admin: "127.0.0.1:0"`, `admin: ""`, "needs a restart: listen.admin changed"},
 		{"an empty list is no change", `grace: 0s,`, `grace: 0s, trusted_proxies: [],`, ""},
-		{"another state", "state: {path: ", "state: {path: /nowhere", "needs a restart: state changed"},
+		{"another state", "state: {path: ", "state: {path: /nowhere", "needs a restart: state.path changed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g.edit(tt.old, tt.with)

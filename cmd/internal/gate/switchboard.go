@@ -118,24 +118,23 @@ func (p *process) swap(ctx context.Context, file *configs.File) error {
 	return nil
 }
 
-// needsRestart lists the sections that changed and live as long as the process.
-func needsRestart(was, is *configs.File) (sections []string) {
+// needsRestart lists the keys that changed and live as long as the process.
+func needsRestart(was, is *configs.File) []string {
+	keys := slices.Concat(changedKeys("listen", was.Listen, is.Listen), changedKeys("state", was.State, is.State))
 	for _, s := range []struct {
 		name string
 		same bool
 	}{
-		{"listen", was.Listen.Equal(is.Listen)},
-		{"state", was.State.Equal(is.State)},
 		{"tls.mode", was.TLS.Source() == is.TLS.Source()},
 		{"tls.min_version", was.TLS.MinVersion == is.TLS.MinVersion},
 		{"log.format", was.Log.Format == is.Log.Format},
 		{"auth.token.root", was.Auth.Token.Root == is.Auth.Token.Root && was.Auth.Token.RootFile == is.Auth.Token.RootFile && sameRoot(was, is)},
 	} {
 		if !s.same {
-			sections = append(sections, s.name)
+			keys = append(keys, s.name)
 		}
 	}
-	return sections
+	return keys
 }
 
 // sameRoot compares what the files of a token root hold.
