@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -31,10 +32,13 @@ func (d *Draining) TurnAway(next http.Handler) http.Handler {
 	})
 }
 
+// errDraining is what balancers wait for: it goes by and nobody has to act on it.
+var errDraining = errors.New("the gate was told to end")
+
 // ServeHealth answers 200, or 503 while draining.
 func (d *Draining) ServeHealth(w http.ResponseWriter, _ *http.Request) error {
 	if d.On() {
-		return oci.Errorf(oci.Unavailable, "draining").With("Retry-After", "5")
+		return oci.Errorf(oci.Unavailable, "draining").With("Retry-After", "5").Because(errDraining)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -146,9 +147,9 @@ func (rec *Record) fields(f []zap.Field) []zap.Field {
 }
 
 // level is that of the line of a request that failed with err. Nobody has to
-// act on what a client did wrong, or did not wait for.
+// act on what a client did wrong, or did not wait for, nor on the end of a gate.
 func level(err error, status int) zapcore.Level {
-	if err == nil || status == statusGone {
+	if err == nil || status == statusGone || errors.Is(err, errDraining) {
 		return zapcore.InfoLevel
 	}
 	switch oci.AsError(err).Kind {

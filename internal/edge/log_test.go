@@ -112,6 +112,7 @@ var levelTests = []struct {
 	{"registry down", func(http.ResponseWriter, *http.Request) error {
 		return oci.Errorf(oci.Unreachable, "registry unreachable").Because(errCause)
 	}, "warn 504 unreachable registry unreachable: dial 10.0.0.7: refused <nil>", false},
+	{"a balancer that asks while it drains", drained().ServeHealth, "info 503 unavailable draining: the gate was told to end <nil>", false},
 	{"our fault", func(http.ResponseWriter, *http.Request) error {
 		return oci.Errorf(oci.BadGateway, "registry refused us")
 	},
@@ -123,6 +124,12 @@ var levelTests = []struct {
 		return halfAnswer(w, oci.Errorf(oci.Unreachable, "broke off"))
 	}, "warn 200 unreachable broke off true", false},
 	{"abort", func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }, "info 0 <nil> <nil> <nil>", false},
+}
+
+func drained() *Draining {
+	d := new(Draining)
+	d.Start()
+	return d
 }
 
 func TestLogLevels(t *testing.T) {
