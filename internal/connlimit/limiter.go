@@ -55,6 +55,10 @@ type crowd struct {
 type Deps struct {
 	Refused func(reason string) // called for each; nil is nobody
 	Log     *zap.Logger         // nil for silence
+
+	// Advice is what to do about a reason, which its line has; none is known of
+	// the others.
+	Advice map[string]string
 }
 
 // New returns a Limiter that nobody has connected to.

@@ -54,8 +54,11 @@ func (r *refusals) add(reason string, from netip.Addr) {
 // tell writes a line for each reason.
 func (r *refusals) tell() {
 	for reason, n := range r.since {
-		r.deps.Log.Warn("connections refused",
-			zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last))
+		line := []zap.Field{zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last)}
+		if advice := r.deps.Advice[reason]; advice != "" {
+			line = append(line, zap.String("advice", advice))
+		}
+		r.deps.Log.Warn("connections refused", line...)
 	}
 	clear(r.since)
 }

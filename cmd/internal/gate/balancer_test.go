@@ -93,10 +93,10 @@ func TestProxyProtocol(t *testing.T) {
 // TestOnlyBalancersSpeakProxyProtocol: nobody else is heard, whatever he says,
 // and no balancer without a header.
 func TestOnlyBalancersSpeakProxyProtocol(t *testing.T) {
-	for _, tt := range []struct{ name, trusted, header, wantReason string }{
-		{"a stranger", "192.0.2.0/24", tcp4("192.0.2.7"), "untrusted"},
-		{"a stranger without a header", "192.0.2.0/24", "", "untrusted"},
-		{"a balancer without a header", "127.0.0.0/8", "", "proxy_header"},
+	for _, tt := range []struct{ name, trusted, header, wantReason, wantAdvice string }{
+		{"a stranger", "192.0.2.0/24", tcp4("192.0.2.7"), "untrusted", "listen.trusted_proxies"},
+		{"a stranger without a header", "192.0.2.0/24", "", "untrusted", "listen.trusted_proxies"},
+		{"a balancer without a header", "127.0.0.0/8", "", "proxy_header", "send-proxy-v2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := startProxyProtocol(t, tt.trusted, "")
@@ -109,6 +109,9 @@ func TestOnlyBalancersSpeakProxyProtocol(t *testing.T) {
 				if _, body, _ := g.get("admin", "/metrics"); !strings.Contains(body, want) {
 					t.Errorf("no %s in the metrics", want)
 				}
+			}
+			if !g.logged(tt.wantAdvice) {
+				t.Errorf("the log does not say what to do: %s", tt.wantAdvice)
 			}
 		})
 	}

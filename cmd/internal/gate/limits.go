@@ -5,6 +5,7 @@ import (
 
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/connlimit"
+	"github.com/regate/regate/internal/proxyproto"
 )
 
 const (
@@ -74,7 +75,16 @@ func (p *process) limiter(name string, l configs.Limits) *connlimit.Limiter {
 	return connlimit.New(limits, connlimit.Deps{
 		Refused: func(reason string) { p.meter.Refused(name, reason) },
 		Log:     p.log.Named(name),
+		Advice:  adviceOnRefusals(),
 	})
+}
+
+// adviceOnRefusals is for those who have just put a balancer in front.
+func adviceOnRefusals() map[string]string {
+	return map[string]string{
+		connlimit.Untrusted: "if client is your balancer, name it in listen.trusted_proxies; nobody else may connect",
+		proxyproto.NoHeader: "listen.proxy_protocol is true: have the balancer send its header (send-proxy-v2 of HAProxy, proxy_protocol on of nginx), to its health checks too",
+	}
 }
 
 // connections are those of each listener, for the metrics.
