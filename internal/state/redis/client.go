@@ -14,6 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/regate/regate/internal/problem"
 )
 
 const (
@@ -32,10 +34,10 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 	}
 	sentinelPassword, err := readPassword(cfg.SentinelPasswordFile)
 	if err != nil {
-		return nil, fmt.Errorf("sentinel_password_file: %w", err)
+		return nil, problem.At("sentinel_password_file", err)
 	}
 	if _, err := readPassword(cfg.PasswordFile); err != nil {
-		return nil, fmt.Errorf("password_file: %w", err)
+		return nil, problem.At("password_file", err)
 	}
 	db := redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs:            cfg.Addrs,
@@ -135,17 +137,17 @@ func (t *TLS) load() (*tls.Config, error) {
 	if t.CA != "" {
 		text, err := os.ReadFile(t.CA)
 		if err != nil {
-			return nil, fmt.Errorf("tls.ca: %w", err)
+			return nil, problem.At("tls.ca", err)
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("tls.ca: %s holds no certificate", t.CA)
+			return nil, problem.At("tls.ca", fmt.Errorf("%s holds no certificate", t.CA))
 		}
 	}
 	if t.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %w", err)
+			return nil, problem.At("tls.cert", err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -50,6 +53,39 @@ func TestValidate(t *testing.T) {
 	clear := Config{Addrs: []string{"10.0.0.20:6379"}, PasswordFile: "p", KeyFile: "k"}
 	if err := clear.Validate(); !errors.As(err, &l) || l.Fatal() {
 		t.Errorf("a password in the clear is refused: %v", err)
+	}
+}
+
+// TestCheckNamesKeys: each mistake is at the key that names the file.
+func TestCheckNamesKeys(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key, empty := file("key", strings.Repeat("ab", 32)), file("empty", "\n")
+	for _, tt := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{}, ""},
+		{Config{PasswordFile: empty}, "password_file"},
+		{Config{SentinelPasswordFile: empty}, "sentinel_password_file"},
+		{Config{TLS: &TLS{CA: empty}}, "tls.ca"},
+		{Config{TLS: &TLS{CA: filepath.Join(dir, "none")}}, "tls.ca"},
+		{Config{TLS: &TLS{Cert: empty, Key: key}}, "tls.cert"},
+	} {
+		tt.cfg.Addrs, tt.cfg.KeyFile = []string{"127.0.0.1:1"}, key
+		got := ""
+		if l := (problem.List{}); errors.As(tt.cfg.Check(), &l) {
+			got = l[0].Path
+		}
+		if got != tt.want {
+			t.Errorf("Check() of %+v is at %q, want %q", tt.cfg, got, tt.want)
+		}
 	}
 }
 
