@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 
 	"go.uber.org/zap"
 )
@@ -17,9 +19,22 @@ func refuseShared(dir string, info fs.FileInfo) error {
 	}
 	self := os.Geteuid()
 	if uid, ok := owner(info); ok && uid != self && uid != 0 {
-		return fmt.Errorf("%s belongs to user %d, who could put other keys there, and regate runs as user %d: run it as user %d, or chown %d %s", dir, uid, self, uid, self, dir)
+		return fmt.Errorf("%s belongs to user %d, who could put other keys there, and regate runs as user %d: %s", dir, uid, self, mend(dir, uid, self))
 	}
 	return nil
+}
+
+// mend says what to do about a directory of uid. Root is somebody who looks
+// after a gate: were the directory given to root, the gate's user would have none.
+func mend(dir string, uid, self int) string {
+	if self != 0 {
+		return fmt.Sprintf("run it as user %d, or chown %d %s", uid, self, dir)
+	}
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return fmt.Sprintf("run it as user %d", uid)
+	}
+	return fmt.Sprintf("run it as that user: runuser -u %s -- regate …", u.Username)
 }
 
 // warnModes tells the operator about what lets others in, yet may be meant so:
