@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +36,9 @@ files that the configuration names (certificates, passwords), and connects to no
 		}
 		if err := gate.Check(file); err != nil {
 			return err
+		}
+		if note := asRoot(file, os.Geteuid()); note != "" {
+			fmt.Fprintln(s.err, note)
 		}
 		fmt.Fprintln(s.out, "ok")
 		return nil

@@ -32,6 +32,9 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitUsage
 	}
 	fmt.Fprintln(s.err, err)
+	if who := whoMayNot(err); who != "" {
+		fmt.Fprintln(s.err, who)
+	}
 	return exitError
 }
 
