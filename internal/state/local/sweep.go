@@ -50,7 +50,8 @@ type stretch struct {
 func (s *Store) sweepOnce(ctx context.Context, from []byte) (all stretch, err error) {
 	all.next = from
 	for all.seen < sweepLook {
-		part, err := view(ctx, s, func(tx *bbolt.Tx) (stretch, error) { return s.look(tx, all.next) })
+		next := all.next // for a look that goes on when nobody waits for it any more
+		part, err := view(ctx, s, func(tx *bbolt.Tx) (stretch, error) { return s.look(tx, next) })
 		if err == nil && len(part.expired) > 0 {
 			_, err = update(ctx, s, func(tx *bbolt.Tx) (struct{}, error) {
 				return struct{}{}, s.drop(tx, part.expired)
