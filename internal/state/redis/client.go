@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -78,11 +79,13 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 // without TLS takes it for the begin of a command, and waits for the rest.
 const noHandshake = "no TLS handshake"
 
-// securing speaks TLS on what dial returns, if there is a trust.
+// securing speaks TLS on what dial returns, if there is a trust. That a server has
+// none is no guess about one that has had it.
 func securing(dial dialer, trust *tls.Config) dialer {
 	if trust == nil {
 		return dial
 	}
+	var hadTLS sync.Map // addresses
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		plain, err := dial(ctx, network, addr)
 		if err != nil {
@@ -93,11 +96,12 @@ func securing(dial dialer, trust *tls.Config) dialer {
 		c := tls.Client(plain, named(trust, addr))
 		if err := c.HandshakeContext(ctx); err != nil {
 			_ = plain.Close()
-			if errors.Is(err, context.DeadlineExceeded) {
+			if _, had := hadTLS.Load(addr); errors.Is(err, context.DeadlineExceeded) && !had {
 				err = fmt.Errorf("%s in %v: %w", noHandshake, dialTime, err)
 			}
 			return nil, err
 		}
+		hadTLS.Store(addr, true)
 		return c, nil
 	}
 }

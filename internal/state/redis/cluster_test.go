@@ -53,6 +53,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
+			times.Store(0) // it has tried out what it may do
 			if _, err := s.Put(t.Context(), "a/b", nil, state.PutOpts{}); !isOutage(err) {
 				t.Errorf("Put() = %v, want that nobody knows", err)
 			}

@@ -106,6 +106,12 @@ func good(but, say string) func([]string) string {
 			return "$1\r\n1\r\n"
 		case "HMGET":
 			return "*2\r\n$-1\r\n$-1\r\n"
+		case "ZRANGEBYLEX":
+			return "*0\r\n"
+		case "SCAN":
+			return "*2\r\n$1\r\n0\r\n*0\r\n"
+		case "EVAL", "EVALSHA":
+			return "$1\r\n1\r\n"
 		}
 		return "+OK\r\n"
 	}

@@ -24,17 +24,22 @@ var ErrUnfit = errors.New("this server cannot keep the state")
 // has written is refused before anything is misread.
 const schema = 1
 
+// errLoading is of a server that will be fit, or not, when it has read its disk.
+var errLoading = errors.New("the server has been started, and still loads what it has kept")
+
 const oldestMajor, oldestMinor = 6, 2
 
-// inspect says whether the server can be asked, and is fit. It is called by
-// one goroutine at a time, at the start and after each outage: what comes back
-// under an address need not be what was there.
+// inspect says whether the server can be asked, and is fit. It is called at the
+// start, now and then, and after each outage: what comes back under an address
+// need not be what was there.
 func (s *Store) inspect(ctx context.Context) error {
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	err := s.eachMaster(ctx, s.inspectServer)
 	if err == nil {
 		err = s.checkSchema(ctx)
 	}
-	if err = withoutArgs(err); err == nil {
+	if err = discreetly(err); err == nil {
 		return nil
 	}
 	err = fmt.Errorf("%w%s", err, s.cfg.advice(err))
@@ -99,6 +104,9 @@ func (s *Store) inspectServer(ctx context.Context, db redis.Cmdable) error {
 		return err
 	}
 	info := parseInfo(text)
+	if info["loading"] == "1" { // then it says of much else what it is not
+		return errLoading
+	}
 	if err := s.checkKind(info); err != nil {
 		return err
 	}

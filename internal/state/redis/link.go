@@ -16,6 +16,8 @@ const (
 	mostFailures = 5               // in a row, after which the server is left alone
 	pause        = 2 * time.Second // between two looks at whether it is back
 	lookTime     = 5 * time.Second // for one
+
+	doubtEvery = 200 * time.Millisecond // between two questions while it is not known to be away
 )
 
 // A link knows whether the server answers, and is one that may be used. While
@@ -24,9 +26,22 @@ const (
 type link struct {
 	mu       sync.Mutex // guards what follows
 	failures int
-	down     error // why nothing is asked; nil if all is well
+	failing  *Trouble // with the server away; nil if the last answer was one
+	refusing *Trouble // with one that answers
+	down     error    // why nothing is asked; nil if all is well
+	doubted  bool     // a task is finding out whether the server is away
 	ended    bool
 }
+
+// A finding is what a reply has changed in what is known of the server.
+type finding int
+
+const (
+	nothingNew finding = iota
+	doubtful           // it has not answered, for the first time
+	away               // it has not, for the last
+	refusal            // it answers, and what it says is that it will not
+)
 
 // do runs op, unless the server is known to be away.
 func (s *Store) do(ctx context.Context, op func() error) error {
@@ -36,10 +51,15 @@ func (s *Store) do(ctx context.Context, op func() error) error {
 	if err := s.link.trouble(); err != nil {
 		return err
 	}
-	err := withoutArgs(op())
-	if s.link.note(ctx, err) {
+	err := discreetly(op())
+	switch s.link.note(ctx, err) {
+	case doubtful:
+		s.task(s.doubt)
+	case away:
 		s.log.Warn("state does not answer, going on without it", zap.Error(err))
 		s.task(s.tend)
+	case refusal:
+		s.tellRefusal(err)
 	}
 	return err
 }
@@ -50,23 +70,33 @@ func (l *link) trouble() error {
 	return l.down
 }
 
-// note counts failures, and reports whether this one was the last straw.
-func (l *link) note(ctx context.Context, err error) bool {
+// note counts failures, and reports what is new.
+func (l *link) note(ctx context.Context, err error) finding {
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return false // says nothing of the server
+		return nothingNew // says nothing of the server
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !isOutage(err) {
 		l.failures = 0
-		return false
+		if l.down == nil {
+			l.failing = nil
+		}
+		return l.noteRefusal(err)
 	}
 	l.failures++
-	if l.failures < mostFailures || l.down != nil {
-		return false
+	l.failing = l.failing.goesOn(err)
+	switch {
+	case l.down != nil:
+		return nothingNew
+	case l.failures >= mostFailures:
+		l.down = err
+		return away
+	case l.doubted:
+		return nothingNew
 	}
-	l.down = err
-	return true
+	l.doubted = true
+	return doubtful
 }
 
 // settle says how things stand; errClosed is the end.
@@ -77,6 +107,20 @@ func (l *link) settle(err error) {
 		return
 	}
 	l.down, l.failures, l.ended = err, 0, errors.Is(err, errClosed)
+	if err == nil {
+		l.failing = nil
+	} else {
+		l.failing = l.failing.goesOn(err)
+	}
+}
+
+// isDoubtful reports whether it has yet to be found out if the server is away.
+// There is no doubt any more when it says no.
+func (l *link) isDoubtful() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubted = l.failures > 0 && l.down == nil && !l.ended
+	return l.doubted
 }
 
 // isOutage tells a server that cannot be asked from one that has answered,
@@ -102,6 +146,19 @@ func isRefusal(err error) bool {
 
 func begins(answer redis.Error, any ...string) bool {
 	return slices.ContainsFunc(any, func(with string) bool { return strings.HasPrefix(answer.Error(), with) })
+}
+
+// doubt asks until it is clear whether the server is away, so that a gate where
+// nobody asks knows it as soon as a busy one.
+func (s *Store) doubt() {
+	for s.link.isDoubtful() {
+		select {
+		case <-s.ends.Done():
+			return
+		case <-time.After(doubtEvery):
+		}
+		_ = s.do(s.ends, func() error { return s.db.Ping(s.ends).Err() })
+	}
 }
 
 // tend looks for the server until it is back, or the Store is closed. It is a

@@ -44,7 +44,11 @@ func open(ctx context.Context, cfg Config, prefix string, log *zap.Logger) (*Sto
 		log.Warn("state cannot be reached, starting without it", zap.Error(err))
 		s.link.settle(err)
 		s.task(s.tend)
+	} else if err := s.rehearseSoon(ctx); isRefused(err) {
+		s.link.note(ctx, err)
+		s.tellRefusal(err)
 	}
+	s.task(s.patrol)
 	s.listenSoon(ctx)
 	return s, nil
 }

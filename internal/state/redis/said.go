@@ -82,9 +82,16 @@ func firstLine(text []byte) string {
 }
 
 // discreet cuts off what a server repeats of a command that it does not know:
-// it may be the one with the password.
+// it may be the one with the password. Which line of which script has failed is
+// of no use to anybody who does not have that.
 func discreet(said string) string {
 	told, _, _ := strings.Cut(said, ", with args beginning with")
+	if inner, ok := strings.CutPrefix(told, "ERR Error running script "); ok { // Redis 6.2
+		if _, cause, ok := strings.Cut(inner, ": -"); ok {
+			told = cause
+		}
+	}
+	told, _, _ = strings.Cut(told, " script: ")
 	return told
 }
 
@@ -94,8 +101,8 @@ type reply string
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-// withoutArgs is err, or the discreet part of it.
-func withoutArgs(err error) error {
+// discreetly is err, or the discreet part of it.
+func discreetly(err error) error {
 	var answer redis.Error
 	if errors.As(err, &answer) && discreet(answer.Error()) != answer.Error() {
 		return reply(discreet(answer.Error()))

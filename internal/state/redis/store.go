@@ -29,7 +29,9 @@ type Store struct {
 	stop   context.CancelFunc
 	tasks  sync.WaitGroup
 	closed sync.Once
-	warned map[string]bool // by inspect, about the server
+
+	looking sync.Mutex      // is held by inspect, and guards what follows
+	warned  map[string]bool // about the server
 }
 
 var _ state.Store = (*Store)(nil)
@@ -111,17 +113,19 @@ func (s *Store) put(ctx context.Context, key string, val []byte, opts state.PutO
 
 // Delete removes key.
 func (s *Store) Delete(ctx context.Context, key string, ifRev uint64) error {
-	err := s.do(ctx, func() error {
-		done, err := deleteScript.Run(ctx, s.db, s.keysOf(key), ifRev, key, s.names.channel()).Int()
-		if err == nil && done == 0 {
-			err = state.ErrConflict
-		}
-		return err
-	})
+	err := s.do(ctx, func() error { return s.delete(ctx, key, ifRev) })
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	return nil
+}
+
+func (s *Store) delete(ctx context.Context, key string, ifRev uint64) error {
+	done, err := deleteScript.Run(ctx, s.db, s.keysOf(key), ifRev, key, s.names.channel()).Int()
+	if err == nil && done == 0 {
+		err = state.ErrConflict
+	}
+	return err
 }
 
 // keysOf are what a script about a value touches: a value that is all of its
@@ -137,15 +141,19 @@ func (s *Store) keysOf(key string) []string {
 // Allow takes cost from a bucket by the server's clock.
 func (s *Store) Allow(ctx context.Context, bucket string, limit state.Limit, cost int) (wait time.Duration, err error) {
 	err = s.do(ctx, func() error {
-		cmd := limitScript.Run(ctx, s.db, []string{s.names.limit(bucket)}, microseconds(limit.Every), limit.Burst, cost)
-		us, err := cmd.Float64()
-		wait = time.Duration(min(us, longest.Seconds()*1e6)) * time.Microsecond
+		wait, err = s.allow(ctx, bucket, limit, cost)
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("limit %s: %w", bucket, err)
 	}
 	return wait, nil
+}
+
+func (s *Store) allow(ctx context.Context, bucket string, limit state.Limit, cost int) (time.Duration, error) {
+	cmd := limitScript.Run(ctx, s.db, []string{s.names.limit(bucket)}, microseconds(limit.Every), limit.Burst, cost)
+	us, err := cmd.Float64()
+	return time.Duration(min(us, longest.Seconds()*1e6)) * time.Microsecond, err
 }
 
 const longest = 200 * 365 * 24 * time.Hour // that a Duration can say, with room for rounding
