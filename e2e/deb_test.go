@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,7 @@ func TestDebianPackage(t *testing.T) {
 	if got := s.Run(t, "runuser", "-u", "regate", "--", "regate", "check", "-c", "/etc/regate/regate.yaml"); got != "ok\n" {
 		t.Errorf("regate check of the file that comes with it: %s", got)
 	}
+	testPages(t, s)
 	const config = "/etc/regate/regate.yaml"
 	configure(t, s, config)
 	withVariable(t, s, config)
@@ -52,6 +54,24 @@ func TestDebianPackage(t *testing.T) {
 	s.Run(t, "dpkg", "--purge", "regate")
 	if left := s.Run(t, "find", "/etc", "/usr", "/var/lib", "-xdev", "-path", "/var/lib/dpkg", "-prune", "-o", "-name", "regate*", "-print"); left != "" {
 		t.Errorf("a purge left:\n%s", left)
+	}
+}
+
+// testPages: whoever reads "see docs/disaster.md" in a message finds it.
+func testPages(t *testing.T, s *testbed.System) {
+	t.Helper()
+	pages, err := filepath.Glob(filepath.Join(tool.Root(), "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	want := []string{"644 copyright", "644 examples/alerts.yaml", "644 examples/regate.yaml"}
+	for _, page := range pages {
+		want = append(want, "644 docs/"+filepath.Base(page))
+	}
+	slices.Sort(want)
+	got := strings.Split(strings.TrimSpace(s.Run(t, "find", "/usr/share/doc/regate", "-type", "f", "-printf", "%m %P\\n")), "\n")
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("the package has %q, want %q", got, want)
 	}
 }
 
@@ -118,7 +138,7 @@ func installPackage(t *testing.T, s *testbed.System, version string) string {
 	}
 	// nfpm looks for files below where it runs, and wants the program in bin.
 	tree := testbed.Dir(t)
-	for from, to := range map[string]string{"deploy": "", "configs": "", "LICENSE": "", program: "bin/"} {
+	for from, to := range map[string]string{"deploy": "", "configs": "", "docs": "", "LICENSE": "", program: "bin/"} {
 		if !filepath.IsAbs(from) {
 			from = filepath.Join(tool.Root(), from)
 		}
