@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/regate/regate/internal/state"
 )
 
 const (
@@ -26,10 +28,10 @@ const (
 type link struct {
 	mu       sync.Mutex // guards what follows
 	failures int
-	failing  *Trouble // with the server away; nil if the last answer was one
-	refusing *Trouble // with one that answers
-	down     error    // why nothing is asked; nil if all is well
-	doubted  bool     // a task is finding out whether the server is away
+	failing  *state.Trouble // with the server away; nil if the last answer was one
+	refusing *state.Trouble // with one that answers
+	down     error          // why nothing is asked; nil if all is well
+	doubted  bool           // a task is finding out whether the server is away
 	ended    bool
 }
 
@@ -85,7 +87,7 @@ func (l *link) note(ctx context.Context, err error) finding {
 		return l.noteRefusal(err)
 	}
 	l.failures++
-	l.failing = l.failing.goesOn(err)
+	l.failing = troubled(l.failing, err, errors.Is(err, ErrUnfit))
 	switch {
 	case l.down != nil:
 		return nothingNew
@@ -110,7 +112,7 @@ func (l *link) settle(err error) {
 	if err == nil {
 		l.failing = nil
 	} else {
-		l.failing = l.failing.goesOn(err)
+		l.failing = troubled(l.failing, err, errors.Is(err, ErrUnfit))
 	}
 }
 

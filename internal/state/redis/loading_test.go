@@ -104,7 +104,7 @@ func TestEachRightIsMissed(t *testing.T) {
 			t.Errorf("without %s: %v", command, err)
 			continue
 		}
-		if trouble := s.Trouble(); trouble == nil || !strings.Contains(trouble.Advice(), "docs/fleet.md") {
+		if trouble := s.Trouble(); trouble == nil || !strings.Contains(trouble.Advice, "docs/fleet.md") {
 			t.Errorf("without %s: trouble is %+v", command, trouble)
 		}
 		_ = s.Close()

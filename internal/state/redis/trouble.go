@@ -7,19 +7,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
-)
 
-// A Trouble is why the server cannot be used as it should. It never changes.
-type Trouble struct {
-	Since   time.Time
-	Err     error // the last
-	Answers bool  // it is there, and says no
-}
+	"github.com/regate/regate/internal/state"
+)
 
 // Trouble returns what is wrong with the server as far as is known now: from the
 // first question that it has not answered on, or has answered with a refusal. nil
 // is nothing.
-func (s *Store) Trouble() *Trouble {
+func (s *Store) Trouble() *state.Trouble {
 	s.link.mu.Lock()
 	defer s.link.mu.Unlock()
 	if s.link.failing != nil {
@@ -28,23 +23,22 @@ func (s *Store) Trouble() *Trouble {
 	return s.link.refusing
 }
 
-// goesOn is a trouble that may have begun before.
-func (t *Trouble) goesOn(err error) *Trouble {
+// troubled is what has become of before, which may be nil.
+func troubled(before *state.Trouble, err error, answers bool) *state.Trouble {
 	since := time.Now()
-	if t != nil {
-		since = t.Since
+	if before != nil {
+		since = before.Since
 	}
-	return &Trouble{Since: since, Err: err, Answers: errors.Is(err, ErrUnfit)}
+	return &state.Trouble{Since: since, Err: err, Answers: answers, Advice: whatToDo(err, answers)}
 }
 
-// Advice is what can be done about it.
-func (t *Trouble) Advice() string {
+func whatToDo(err error, answers bool) string {
 	for _, a := range refusals {
-		if t.Answers && strings.Contains(t.Err.Error(), a.said) {
+		if answers && strings.Contains(err.Error(), a.said) {
 			return a.do
 		}
 	}
-	if t.Answers {
+	if answers {
 		return "Look at the error: the server of state.redis is there."
 	}
 	return "Look at the server of state.redis."
@@ -88,8 +82,7 @@ func (l *link) noteRefusal(err error) finding {
 		return nothingNew
 	}
 	before := l.refusing
-	l.refusing = before.goesOn(err)
-	l.refusing.Answers = true
+	l.refusing = troubled(before, err, true)
 	if before != nil {
 		return nothingNew
 	}
@@ -98,8 +91,7 @@ func (l *link) noteRefusal(err error) finding {
 
 // tellRefusal says once that a refusal has begun, and has it looked after.
 func (s *Store) tellRefusal(err error) {
-	t := Trouble{Err: err, Answers: true}
-	s.log.Warn("state answers, and does not do what it is asked", zap.Error(err), zap.String("advice", t.Advice()))
+	s.log.Warn("state answers, and does not do what it is asked", zap.Error(err), zap.String("advice", whatToDo(err, true)))
 	s.task(s.outlast)
 }
 

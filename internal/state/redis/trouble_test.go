@@ -94,7 +94,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		}
 	}
 	trouble := s.Trouble()
-	if trouble == nil || !trouble.Answers || trouble.Err.Error() != fullText || !strings.Contains(trouble.Advice(), "maxmemory") {
+	if trouble == nil || !trouble.Answers || trouble.Err.Error() != fullText || !strings.Contains(trouble.Advice, "maxmemory") {
 		t.Errorf("trouble is %+v", trouble)
 	}
 	refuses.Store(false)
@@ -122,7 +122,7 @@ func TestMissingRightsAreToldAtTheStart(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if trouble := s.Trouble(); trouble == nil || !strings.Contains(trouble.Advice(), "docs/fleet.md") {
+			if trouble := s.Trouble(); trouble == nil || !strings.Contains(trouble.Advice, "docs/fleet.md") {
 				t.Errorf("trouble is %+v", trouble)
 			}
 			if n := said.FilterMessage("state answers, and does not do what it is asked").Len(); n != 1 {
