@@ -25,10 +25,18 @@ type CopyOptions struct {
 	// far Store cannot be asked, and put back when that has lost it. It is for
 	// what must not be made anew: certificates and keys.
 	Keeps func(key string) bool
+	// Lasting reports whether a kept value never changes once it is there: a
+	// far Store with another one is another fleet's, or has been made anew,
+	// and neither is written over the other. nil: none.
+	Lasting func(key string) bool
 	// Mirrors are areas ("revoked/") that are remembered and served as a whole
 	// when they have been listed, but not put back.
 	Mirrors []string
 }
+
+// ErrOther says that the far Store has another value than the local copy where
+// it never changes: somebody has to say which of them is right.
+var ErrOther = errors.New("the local copy of the state has another one")
 
 // A Copy is a far Store, which many share and which may be away, with a near
 // one that remembers part of it. Writes need the far one; so does whoever wants
@@ -51,28 +59,44 @@ func NewCopy(far, near Store, opts CopyOptions, log *zap.Logger) *Copy {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	if opts.Lasting == nil {
+		opts.Lasting = func(string) bool { return false }
+	}
 	return &Copy{Store: far, near: near, opts: opts, log: log}
 }
 
 // Get returns the far value. Of one from the near Store the revision is 0, so
-// that nothing is written over what the far one has.
+// that nothing is written over what the far one has. A lasting value that may be
+// in the near one, which cannot be read, is not absent.
 func (c *Copy) Get(ctx context.Context, key string) (Value, error) {
 	val, err := c.Store.Get(ctx, key)
 	switch {
 	case !c.opts.Keeps(key) || errors.Is(err, ErrSealed) || errors.Is(ctx.Err(), context.Canceled):
 		return val, err
 	case err == nil:
-		c.remember(ctx, key, val.Data, 0)
-		return val, nil
+		return c.known(ctx, key, val)
 	}
-	data, ok := c.remembered(ctx, key)
+	data, unread := c.remembered(ctx, key)
 	switch {
-	case !ok:
+	case unread != nil && errors.Is(err, ErrNotFound) && c.opts.Lasting(key):
+		return Value{}, fmt.Errorf("local copy of the state: %w", unread)
+	case unread != nil:
 		return Value{}, err
 	case errors.Is(err, ErrNotFound):
 		return c.putBack(ctx, key, data)
 	}
 	return Value{Data: data}, nil
+}
+
+// known remembers a far value, unless it cannot be the one of this fleet.
+func (c *Copy) known(ctx context.Context, key string, val Value) (Value, error) {
+	if c.opts.Lasting(key) {
+		if have, err := c.remembered(ctx, key); err == nil && !bytes.Equal(have, val.Data) {
+			return Value{}, fmt.Errorf("%s: %w", key, ErrOther)
+		}
+	}
+	c.remember(ctx, key, val.Data, 0)
+	return val, nil
 }
 
 // putBack heals what the far Store has lost, unless somebody was faster.
@@ -194,23 +218,27 @@ func (c *Copy) mend(ctx context.Context) {
 // Close closes both.
 func (c *Copy) Close() error { return errors.Join(c.Store.Close(), c.near.Close()) }
 
-// remembered returns what the near Store has. What it cannot open was sealed
-// by a gate with another key, and is not there.
-func (c *Copy) remembered(ctx context.Context, key string) ([]byte, bool) {
+// remembered returns what the near Store has.
+func (c *Copy) remembered(ctx context.Context, key string) ([]byte, error) {
 	ctx, cancel := nearby(ctx)
 	defer cancel()
 	val, err := c.near.Get(ctx, key)
-	return val.Data, err == nil
+	return val.Data, err
 }
 
-// remember writes what has changed, since a write is one to a disk.
+// remember writes what has changed, since a write is one to a disk. What it
+// cannot open stays: it may be the last that there is, under the right key.
 func (c *Copy) remember(ctx context.Context, key string, data []byte, ttl time.Duration) {
-	if have, ok := c.remembered(ctx, key); ok && bytes.Equal(have, data) {
+	have, err := c.remembered(ctx, key)
+	if err == nil && bytes.Equal(have, data) {
 		return
 	}
 	ctx, cancel := nearby(ctx)
 	defer cancel()
-	if _, err := c.near.Put(ctx, key, data, PutOpts{TTL: ttl}); err != nil {
+	if !errors.Is(err, ErrSealed) {
+		_, err = c.near.Put(ctx, key, data, PutOpts{TTL: ttl})
+	}
+	if err != nil {
 		c.log.Warn("local copy of the state cannot be written", zap.Error(err))
 	}
 }

@@ -236,6 +236,45 @@ func TestCopyMendsBesideWhatItCannotOpen(t *testing.T) {
 	}
 }
 
+// TestCopyKeepsWhatItCannotOpen: it may be the last that there is.
+func TestCopyKeepsWhatItCannotOpen(t *testing.T) {
+	near, f := openLocal(t), openLocal(t)
+	put(t, near, "keys/a", "of another key")
+	c := state.NewCopy(f, state.Seal(near, state.Key{}, "keys"), copyOpts, nil)
+	t.Cleanup(func() { _ = c.Close() })
+	put(t, c, "keys/a", "ours")
+	want(t, c, "keys/a", "ours")
+	want(t, near, "keys/a", "of another key")
+}
+
+// TestCopyOfLastingValues: another value in the far Store is written over
+// nothing, and nothing is made in place of one that may be in the near one.
+func TestCopyOfLastingValues(t *testing.T) {
+	opts := copyOpts
+	opts.Lasting = func(key string) bool { return key == "keys/root" }
+	near, f := openLocal(t), openLocal(t)
+	c := state.NewCopy(f, near, opts, nil)
+	t.Cleanup(func() { _ = c.Close() })
+	put(t, c, "keys/root", "ours")
+	put(t, c, "keys/leaf", "ours")
+	want(t, c, "keys/root", "ours")
+	put(t, f, "keys/root", "theirs")
+	put(t, f, "keys/leaf", "theirs")
+	if val, err := c.Get(t.Context(), "keys/root"); !errors.Is(err, state.ErrOther) {
+		t.Errorf("Get = %q, %v, want ErrOther", val.Data, err)
+	}
+	want(t, near, "keys/root", "ours")
+	want(t, c, "keys/leaf", "theirs")
+	want(t, near, "keys/leaf", "theirs")
+
+	if err := errors.Join(f.Delete(t.Context(), "keys/root", 0), near.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get(t.Context(), "keys/root"); err == nil || errors.Is(err, state.ErrNotFound) {
+		t.Errorf("Get = %v, want that nobody knows", err)
+	}
+}
+
 func until(t *testing.T, is func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
