@@ -25,10 +25,29 @@ import (
 	"github.com/regate/regate/internal/state"
 )
 
-const (
-	rootLifetime = 10 * 365 * 24 * time.Hour
-	rootKeys     = "tls/ca/" // below it, each CA by its name
-)
+const rootLifetime = 10 * 365 * 24 * time.Hour
+
+// CAKeys is the prefix of the CAs in the state, each by its name. Each is
+// written once.
+const CAKeys = "tls/ca/"
+
+// CAKey is where the state has the CA that cfg names; "" if it has none.
+func CAKey(cfg Config) string {
+	cfg = cfg.withDefaults()
+	if cfg.Mode != ModeInternal || cfg.Internal.CACert != "" {
+		return ""
+	}
+	return CAKeys + cfg.Internal.Name
+}
+
+// CAFingerprint is the fingerprint of what the state has at a CAKey.
+func CAFingerprint(stored []byte) (string, error) {
+	a, err := parseAuthority(stored, stored)
+	if err != nil {
+		return "", err
+	}
+	return a.fingerprint(), nil
+}
 
 // nowhere is a name that nobody can have (RFC 6761 6.4). A root that may sign
 // for addresses only permits it: with no name permitted, all would be.
@@ -49,7 +68,7 @@ func loadAuthority(ctx context.Context, store state.Store, cfg Config) (*authori
 // storedAuthority reads a bundle of certificate and key, of which X509KeyPair
 // skips the blocks that it does not look for.
 func storedAuthority(ctx context.Context, store state.Store, name string) (*authority, error) {
-	v, err := store.Get(ctx, rootKeys+name)
+	v, err := store.Get(ctx, CAKeys+name)
 	if err != nil {
 		return nil, fmt.Errorf("read the CA from the state: %w", err)
 	}
@@ -70,7 +89,7 @@ func createAuthority(ctx context.Context, store state.Store, cfg Config) (*autho
 		return nil, err
 	}
 	absent := uint64(0)
-	_, err = store.Put(ctx, rootKeys+cfg.Internal.Name, slices.Concat(certPEM, keyPEM), state.PutOpts{IfRev: &absent})
+	_, err = store.Put(ctx, CAKeys+cfg.Internal.Name, slices.Concat(certPEM, keyPEM), state.PutOpts{IfRev: &absent})
 	if err != nil && !errors.Is(err, state.ErrConflict) {
 		return nil, fmt.Errorf("keep the new CA in the state: %w", err)
 	}

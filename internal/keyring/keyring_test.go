@@ -207,7 +207,7 @@ func TestStateThatCannotBeAskedIsNoReasonForANewRoot(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Store: store}, nil); !errors.Is(err, errDown) {
 		t.Fatalf("Open without state: %v, want %v", err, errDown)
 	}
-	if _, err := inner.Get(t.Context(), rootKey); !errors.Is(err, state.ErrNotFound) {
+	if _, err := inner.Get(t.Context(), RootKey); !errors.Is(err, state.ErrNotFound) {
 		t.Fatalf("a root was made: %v", err)
 	}
 }
@@ -280,7 +280,7 @@ func TestOpenDoesNotWaitForEver(t *testing.T) {
 
 func TestBrokenRecordsAreErrors(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{rootKey, "leaves"} {
+	for _, key := range []string{RootKey, "leaves"} {
 		store := openStore(t)
 		if key == "leaves" {
 			key = openRing(t, Options{Store: store}).leavesKey()

@@ -20,8 +20,11 @@ import (
 	"github.com/regate/regate/internal/state"
 )
 
+// RootKey is where the Store has the root, if the operator has brought none. It
+// is written once.
+const RootKey = "keys/token/root"
+
 const (
-	rootKey   = "keys/token/root"
 	rootYears = 10
 	backdate  = time.Hour // of every certificate, for registries whose clock is behind
 )
@@ -57,23 +60,37 @@ func (r *Ring) sharedRoot(ctx context.Context) (*root, error) {
 }
 
 func (r *Ring) storedRoot(ctx context.Context) (*root, error) {
-	v, err := r.store.Get(ctx, rootKey)
+	v, err := r.store.Get(ctx, RootKey)
 	if err != nil {
 		return nil, err
 	}
-	var p storedPair
-	if err := json.Unmarshal(v.Data, &p); err != nil {
-		return nil, fmt.Errorf("%s in state: %w", rootKey, err)
-	}
-	cert, err := x509.ParseCertificate(p.Cert)
+	cert, pkcs8, err := parsePair(v.Data)
 	if err != nil {
-		return nil, fmt.Errorf("%s in state: %w", rootKey, err)
+		return nil, fmt.Errorf("%s in state: %w", RootKey, err)
 	}
-	key, err := parseKey(p.Key)
+	key, err := parseKey(pkcs8)
 	if err != nil {
-		return nil, fmt.Errorf("%s in state: %w", rootKey, err)
+		return nil, fmt.Errorf("%s in state: %w", RootKey, err)
 	}
 	return newRoot(cert, key)
+}
+
+func parsePair(text []byte) (cert *x509.Certificate, pkcs8 []byte, err error) {
+	var p storedPair
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, nil, err
+	}
+	cert, err = x509.ParseCertificate(p.Cert)
+	return cert, p.Key, err
+}
+
+// RootFingerprint is the Fingerprint of what a Store has at RootKey.
+func RootFingerprint(stored []byte) (string, error) {
+	cert, _, err := parsePair(stored)
+	if err != nil {
+		return "", err
+	}
+	return fingerprint(cert), nil
 }
 
 // makeRoot writes a new root over nothing: whoever was faster wins.
@@ -90,7 +107,7 @@ func (r *Ring) makeRoot(ctx context.Context, lease state.Lease) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.store.Put(ctx, rootKey, text, state.PutOpts{IfRev: new(uint64), Fence: lease.Fence()}); err != nil {
+	if _, err := r.store.Put(ctx, RootKey, text, state.PutOpts{IfRev: new(uint64), Fence: lease.Fence()}); err != nil {
 		return nil, err
 	}
 	r.log.Info("token root made", zap.String("fingerprint", fingerprint(made.cert)))

@@ -123,7 +123,7 @@ func open(ctx context.Context, o Options, file *configs.File) (_ *process, err e
 			p.close()
 		}
 	}()
-	if p.store, err = openState(ctx, file.State, p.log); err != nil {
+	if p.store, err = openState(ctx, file, p.log); err != nil {
 		return nil, err
 	}
 	if p.ring, err = openRing(ctx, file, keyring.Options{Store: p.store, Now: o.Now}, p.log); err != nil {

@@ -69,7 +69,7 @@ func ReadRoot(ctx context.Context, file *configs.File) (root Root, done func(), 
 		root.CAFile, root.CA = publishedCA(file)
 		return root, func() {}, nil
 	}
-	st, err := openState(ctx, file.State, zap.NewNop())
+	st, err := openState(ctx, file, zap.NewNop())
 	if err != nil {
 		return root, nil, fmt.Errorf("token root: %w", err)
 	}

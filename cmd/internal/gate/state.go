@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
+	"github.com/regate/regate/acme"
 	"github.com/regate/regate/configs"
+	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/state"
 	"github.com/regate/regate/internal/state/local"
 	"github.com/regate/regate/internal/state/redis"
@@ -26,9 +27,10 @@ var sealed = []string{"tls", "keys", "login", "identity"}
 var sealedAfar = append(slices.Clip(sealed), "secret")
 
 // openState opens what the gate keeps by itself, or what it shares.
-func openState(ctx context.Context, cfg configs.State, log *zap.Logger) (state.Store, error) {
+func openState(ctx context.Context, file *configs.File, log *zap.Logger) (state.Store, error) {
+	cfg := file.State
 	if cfg.Redis != nil {
-		return openShared(ctx, cfg, log)
+		return openShared(ctx, file, log)
 	}
 	st, err := local.Open(ctx, cfg.Config, log.Named("state"))
 	if err != nil {
@@ -45,7 +47,8 @@ func openState(ctx context.Context, cfg configs.State, log *zap.Logger) (state.S
 // openShared opens what a fleet shares, and the copy that this gate goes on
 // with while it is away. The copy is a directory of its own: what a gate that
 // was alone has in path has another key.
-func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.Store, error) {
+func openShared(ctx context.Context, file *configs.File, log *zap.Logger) (state.Store, error) {
+	cfg := file.State
 	key, err := cfg.Redis.Key()
 	if err != nil {
 		return nil, err
@@ -53,16 +56,25 @@ func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.
 	if err := local.MakeDir(cfg.Dir()); err != nil { // or root would make a copy in it that the gate cannot open
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	near, err := local.Open(ctx, local.Config{Path: filepath.Join(cfg.Dir(), "copy")}, log.Named("copy"))
+	db, err := local.Open(ctx, local.Config{Path: copyDir(file)}, log.Named("copy"))
 	if err != nil {
 		return nil, err
 	}
-	far, err := redis.Open(ctx, *cfg.Redis, log.Named("state"))
+	near := state.Seal(db, key, sealed...)
+	has, err := readCopy(ctx, near, file)
 	if err != nil {
 		return nil, errors.Join(err, near.Close())
 	}
-	opts := state.CopyOptions{Keeps: isKept, Mirrors: []string{"revoked/"}}
-	return state.NewCopy(state.Seal(far, key, sealedAfar...), state.Seal(near, key, sealed...), opts, log.Named("state")), nil
+	server, err := redis.Open(ctx, *cfg.Redis, log.Named("state"))
+	if err != nil {
+		return nil, errors.Join(err, near.Close())
+	}
+	far := state.Seal(server, key, sealedAfar...)
+	if err := (meeting{file, far, near, log}).check(ctx, has); err != nil {
+		return nil, errors.Join(err, far.Close(), near.Close())
+	}
+	opts := state.CopyOptions{Keeps: isKept, Lasting: isLasting, Mirrors: []string{"revoked/"}}
+	return state.NewCopy(far, near, opts, log.Named("state")), nil
 }
 
 // isKept reports whether a value is worth keeping beside the shared state:
@@ -70,6 +82,12 @@ func openShared(ctx context.Context, cfg configs.State, log *zap.Logger) (state.
 func isKept(key string) bool {
 	area, rest, _ := strings.Cut(key, "/")
 	return area == "keys" || area == "tls" && rest != "probe" && !strings.HasPrefix(rest, "challenges/")
+}
+
+// isLasting reports whether registries or clients are told to trust what a value
+// is, which is then never changed.
+func isLasting(key string) bool {
+	return key == keyring.RootKey || strings.HasPrefix(key, acme.CAKeys)
 }
 
 // openKey makes a key for a new state alone: what an old one has sealed could
