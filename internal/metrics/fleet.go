@@ -6,6 +6,7 @@ type Fleet struct {
 	Gates        int    // this one included
 	OtherConfig  int
 	OtherVersion int
+	OtherRoot    int  // whose tokens this gate refuses
 	StateLost    bool // what they share cannot be asked
 }
 
@@ -29,6 +30,7 @@ func (m *Metrics) ShowFleet(now func() Fleet) {
 			f := now()
 			emit(float64(f.OtherConfig), "config")
 			emit(float64(f.OtherVersion), "version")
+			emit(float64(f.OtherRoot), "token_root")
 		},
 	})
 }

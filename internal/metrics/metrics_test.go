@@ -24,7 +24,7 @@ func used() *Metrics {
 	})
 	m.ShowDraining(func() bool { return true })
 	m.ShowEnding(func() map[string]int { return map[string]int{"1d": 0, "7d": 2} })
-	m.ShowFleet(func() Fleet { return Fleet{Config: "abc", Gates: 3, OtherConfig: 1} })
+	m.ShowFleet(func() Fleet { return Fleet{Config: "abc", Gates: 3, OtherConfig: 1, OtherRoot: 2} })
 	m.ShowConnections(func() map[string]int { return map[string]int{"https": 3, "http": 0} })
 	m.Refused("https", "per_network")
 	m.RefusedRequest("gate", "per_network")
@@ -93,6 +93,7 @@ func TestMetrics(t *testing.T) {
 		`regate_fleet_gates 3`,
 		`regate_fleet_gates_differing{what="config"} 1`,
 		`regate_fleet_gates_differing{what="version"} 0`,
+		`regate_fleet_gates_differing{what="token_root"} 2`,
 		`regate_connections{listener="https"} 3`,
 		`regate_connections{listener="http"} 0`,
 		`regate_connections_refused_total{listener="https",reason="per_network"} 1`,

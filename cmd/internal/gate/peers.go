@@ -29,8 +29,12 @@ const (
 type peer struct {
 	Host    string `json:"host"`
 	Version string `json:"version"`
-	Config  string `json:"config"` // SHA-256 of the file
+	Config  string `json:"config"`         // SHA-256 of the file
+	Root    string `json:"root,omitempty"` // fingerprint of the token root; "" of an older version, which does not say
 }
+
+// hasOtherRoot reports whether each refuses the other's tokens.
+func (p peer) hasOtherRoot(than peer) bool { return p.Root != "" && p.Root != than.Root }
 
 // peers are the gates that were seen in the last minute, this one apart. While
 // the state is away they are those that were seen last.
@@ -105,15 +109,21 @@ func (p *process) lookForPeers(ctx context.Context, id string) error {
 }
 
 // tellDifferences warns once of each gate that has come with another
-// configuration, or changed its own.
+// configuration or token root, or changed its own.
 func (p *process) tellDifferences(seen map[string]peer) {
 	self, before := p.self(), p.peers.seen.Load()
 	for key, other := range seen {
-		if other.Config == self.Config || before != nil && (*before)[key] == other {
+		if before != nil && (*before)[key] == other {
 			continue
 		}
-		p.log.Warn("another gate has another configuration", zap.String("host", other.Host),
-			zap.String("config", other.Config), zap.String("own", self.Config))
+		if other.Config != self.Config {
+			p.log.Warn("another gate has another configuration", zap.String("host", other.Host),
+				zap.String("config", other.Config), zap.String("own", self.Config))
+		}
+		if other.hasOtherRoot(self) {
+			p.log.Error("another gate has another token root: each refuses the other's tokens, and registries know one of them, see docs/disaster.md",
+				zap.String("host", other.Host), zap.String("root", other.Root), zap.String("own", self.Root))
+		}
 	}
 }
 
@@ -126,7 +136,7 @@ func (p *process) leavePeers(ctx context.Context, id string) {
 
 func (p *process) self() peer {
 	host, _ := os.Hostname() // is for people
-	return peer{Host: host, Version: p.opts.Version, Config: configSum(p.live())}
+	return peer{Host: host, Version: p.opts.Version, Config: configSum(p.live()), Root: p.ring.Fingerprint()}
 }
 
 // live is the configuration in use.
@@ -146,7 +156,7 @@ func configSum(file *configs.File) string {
 // fleet is for the metrics.
 func (p *process) fleet() metrics.Fleet {
 	self := p.self()
-	f := metrics.Fleet{Config: self.Config, Gates: 1, StateLost: p.peers.away.Load() != nil}
+	f := metrics.Fleet{Config: self.Config, Gates: 1, StateLost: p.trouble() != nil}
 	seen := p.peers.seen.Load()
 	if seen == nil {
 		return f
@@ -158,6 +168,9 @@ func (p *process) fleet() metrics.Fleet {
 		}
 		if other.Version != self.Version {
 			f.OtherVersion++
+		}
+		if other.hasOtherRoot(self) {
+			f.OtherRoot++
 		}
 	}
 	return f

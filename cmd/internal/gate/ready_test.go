@@ -17,6 +17,7 @@ import (
 	"github.com/regate/regate/acme"
 	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/edge"
+	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/state"
 	"github.com/regate/regate/internal/state/local"
 )
@@ -86,6 +87,48 @@ func (p *process) verbose(t *testing.T) string {
 	return w.Body.String()
 }
 
+var stateLineTests = []struct {
+	trouble state.Trouble
+	want    string
+}{
+	{state.Trouble{Err: errors.New("connection refused"), Advice: "Look at it."},
+		"state: away for 1m30s, since 2026-12-01T02:03:04Z\n  error: connection refused\n  advice: Look at it. Pulls, "},
+	{state.Trouble{Err: errors.New("OOM command not allowed"), Advice: "Raise maxmemory.", Answers: true},
+		"state: answers, and does not do what it is asked, for 1m30s, since 2026-12-01T02:03:04Z\n  error: OOM command not allowed\n  advice: Raise maxmemory. Pulls, "},
+}
+
+func TestStateLine(t *testing.T) {
+	since := time.Date(2026, 12, 1, 2, 3, 4, 0, time.UTC)
+	for _, tt := range stateLineTests {
+		tt.trouble.Since = since
+		if got := stateLine(tt.trouble, since.Add(90*time.Second)); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("stateLine(%+v) = %q, want %q", tt.trouble, got, tt.want)
+		}
+	}
+}
+
+// A troubled store knows what is wrong with it before anybody looks.
+type troubled struct {
+	state.Store
+	now *state.Trouble
+}
+
+func (t troubled) Trouble() *state.Trouble { return t.now }
+
+// TestReadyTellsAtOnce what the engine knows, and so does the metric.
+func TestReadyTellsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := &process{certs: pendingManager(t, "a.example.com")}
+	p.store = troubled{now: &state.Trouble{Since: time.Now(), Err: errors.New("OOM command not allowed"), Answers: true}}
+	if text := p.verbose(t); !strings.Contains(text, "state: answers, and does not do") || p.trouble() == nil {
+		t.Errorf("it says %s", text)
+	}
+	p.store = troubled{}
+	if text := p.verbose(t); strings.Contains(text, "state: ") || p.trouble() != nil {
+		t.Errorf("it says %s", text)
+	}
+}
+
 // TestReadyTellsOfTheState: for how long it has been away, and nothing of it
 // when it is back.
 func TestReadyTellsOfTheState(t *testing.T) {
@@ -95,9 +138,13 @@ func TestReadyTellsOfTheState(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer inner.Close()
+	ring, err := keyring.Open(t.Context(), keyring.Options{Store: inner}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		st := &leaving{Store: inner}
-		p := &process{store: st, certs: certs, first: &configs.File{}, log: zap.NewNop()}
+		p := &process{store: st, ring: ring, certs: certs, first: &configs.File{}, log: zap.NewNop()}
 		ctx, cancel := context.WithCancel(t.Context())
 		p.start(func() { p.followPeers(ctx, "one") })
 		after := func(d time.Duration, away bool, want string) {
