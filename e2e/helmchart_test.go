@@ -95,6 +95,14 @@ func TestHelmChartRefuses(t *testing.T) {
 		{"single", "config.listen.https=:8443", "/config/listen/https"},
 		{"single", "config.listen.grace=10", "/config/listen/grace"},
 		{"single", "config.state.path=/state", "/config/state/path"},
+		{"single", "config.tls.mode=intern", "/config/tls/mode"},
+		{"single", "config.tls.min_version=1.1", "/config/tls/min_version"},
+		{"single", "config.listen.trusted_proxies={10.0.0.1/24}", "/config/listen/trusted_proxies/0"},
+		{"single", "config.listen.trusted_proxies={balancer}", "/config/listen/trusted_proxies/0"},
+		{"single", "config.listen.limits.connection=9", "'connection' not allowed"},
+		{"single", "config.state.redis.addres={a:1}", "'addres' not allowed"},
+		{"everything", "config.state.redis.addrs={a}", "/config/state/redis/addrs/0"},
+		{"single", "config.log.format=text", "/config/log/format"},
 		{"single", "config.registrees.x=y", "'registrees' not allowed"},
 		{"single", "config.registries.main.upstream=http://x", "'upstream' not allowed"},
 		{"single", "config.auth.token.refresh=false", "/config/auth/token/refresh"}, // which is what off is to Helm
@@ -102,7 +110,7 @@ func TestHelmChartRefuses(t *testing.T) {
 		{"single", "files.regate\\.yaml=x", "regate.yaml"},
 		{"single", "existingSecret=x", "existingSecret has the whole configuration"},
 		{"single", "secrets.a/b=x", "a/b"},
-		{"fleet", "config.state.redis.addrs={a:1}", "valkey is there for nobody"},
+		{"fleet", "config.state.redis.addrs={a:1},config.state.redis.key_file=k", "valkey is there for nobody"},
 		{"fleet", "secrets.valkey=x", "secrets.valkey"},
 		{"secret", "terminationGracePeriodSeconds=null", "terminationGracePeriodSeconds has to be said"},
 	} {
@@ -111,6 +119,8 @@ func TestHelmChartRefuses(t *testing.T) {
 			t.Errorf("%s with %s: %v, want %q", tt.values, tt.set, err, tt.want)
 		}
 	}
+	render(t, "single", "--set", "config.listen.trusted_proxies={10.0.0.0/24,10.1.0.7,10.0.0.16/28,10.10.0.0/15,0.0.0.0/0,2001:db8::/32,::1}",
+		"--set", "config.tls.min_version=1.3", "--set", "config.listen.public_url=https://registry.example.com:8443")
 	_, err := testbed.Try(testbed.Command{Program: "helm", Args: []string{"template", "main", chart}, Dir: testbed.Dir(t)})
 	if err == nil || !strings.Contains(err.Error(), "config is empty") {
 		t.Errorf("without any values: %v", err)

@@ -57,6 +57,44 @@ func TestHelmSchemaKnowsTheConfiguration(t *testing.T) {
 	}
 }
 
+// TestHelmSchemaKnowsWhatRestarts: of the sections whose mistakes a gate could
+// only report by not starting, the schema has all keys, at whatever depth.
+func TestHelmSchemaKnowsWhatRestarts(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(tool.Root(), "configs", "regate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	var above []string
+	for _, key := range regexp.MustCompile(`(?m)^((?:  )*)#?([a-z_]+):`).FindAllStringSubmatch(string(text), -1) {
+		above = append(above[:min(len(above), len(key[1])/2)], key[2])
+		want[strings.Join(above, ".")] = above[0] == "listen" || above[0] == "state"
+	}
+	maps.DeleteFunc(want, func(_ string, restarts bool) bool { return !restarts })
+	got := map[string]bool{}
+	for name, s := range schemaOfConfig(t) {
+		if name == "listen" || name == "state" {
+			got[name] = true
+			keysBelow(name, s.Properties, got)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the schema has %q,\nwant %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+}
+
+// keysBelow adds the paths of properties, and of theirs.
+func keysBelow(path string, properties map[string]any, all map[string]bool) {
+	for key, s := range properties {
+		all[path+"."+key] = true
+		if s, ok := s.(map[string]any); ok {
+			below, _ := s["properties"].(map[string]any)
+			keysBelow(path+"."+key, below, all)
+		}
+	}
+}
+
 // A section is what the schema says of one: a mapping of keys, of entries that
 // have them, or a list of such.
 type section struct {
