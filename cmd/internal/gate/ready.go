@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regate/regate/acme"
+	"github.com/regate/regate/internal/state"
 )
 
 // serveReady answers 200, or 503 while draining: certificates do not count. A
@@ -25,8 +26,8 @@ func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	} else {
 		text.WriteString("ready\n")
 	}
-	if a := p.peers.away.Load(); a != nil {
-		text.WriteString(a.line(time.Now()))
+	if t := p.trouble(); t != nil {
+		text.WriteString(stateLine(*t, time.Now()))
 	}
 	for _, s := range p.certs.Certificates() {
 		text.WriteString(line(s))
@@ -38,14 +39,29 @@ func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// line tells of the state in one line, and in two more what is known and to be done.
-func (a *absence) line(now time.Time) string {
-	return fmt.Sprintf("state: away for %v, since %s\n  error: %v\n  advice: %s\n",
-		now.Sub(a.since).Round(time.Second), a.since.UTC().Format(time.RFC3339), a.err, whileAway)
+// trouble is what is wrong with the state that gates share: what its engine knows
+// now, or else what this gate found when it looked for the others.
+func (p *process) trouble() *state.Trouble {
+	if t := state.TroubleOf(p.store); t != nil {
+		return t
+	}
+	if a := p.peers.away.Load(); a != nil {
+		return &state.Trouble{Since: a.since, Err: a.err, Advice: "Look at the server of state.redis."}
+	}
+	return nil
 }
 
-const whileAway = "Look at the server of state.redis. Pulls, pushes and logins with passwords go on without it; " +
-	"what cannot says 503. Nothing has to be done here when it is back."
+// stateLine tells of the state in one line, and in two more what is known and to be done.
+func stateLine(t state.Trouble, now time.Time) string {
+	what := "away"
+	if t.Answers {
+		what = "answers, and does not do what it is asked,"
+	}
+	return fmt.Sprintf("state: %s for %v, since %s\n  error: %v\n  advice: %s %s\n",
+		what, now.Sub(t.Since).Round(time.Second), t.Since.UTC().Format(time.RFC3339), t.Err, t.Advice, meanwhile)
+}
+
+const meanwhile = "Pulls, pushes and logins with passwords go on; what cannot says 503. Nothing has to be done here when it is well again."
 
 // line tells of a host in one line, and in two more of its trouble.
 func line(s acme.Status) string {
