@@ -80,7 +80,7 @@ func (p *Personal) vouched(ctx context.Context, t secret.Token) (authn.Identity,
 	case err != nil:
 		return authn.Identity{}, authn.Undecided(err)
 	}
-	id.Via = authn.Via{Means: authn.Means(t.Kind), Method: t.Method, Family: t.ID, Name: t.Name, Within: t.Within}
+	id.Via = authn.Via{Means: authn.Means(t.Kind), Method: t.Method, Family: t.ID, Made: t.Created, Name: t.Name, Within: t.Within}
 	return id, nil
 }
 

@@ -143,7 +143,7 @@ func (r *Refreshes) login(ctx context.Context, text authn.Secret, service string
 	if err != nil {
 		return authn.Identity{}, err
 	}
-	id.Via = authn.Via{Means: authn.ByRefresh, Method: t.Method, Family: t.ID, Name: t.Name}
+	id.Via = authn.Via{Means: authn.ByRefresh, Method: t.Method, Family: t.ID, Made: t.Created, Name: t.Name}
 	return id, nil
 }
 

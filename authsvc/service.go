@@ -151,7 +151,7 @@ func (s *Service) identify(ctx context.Context, cred authn.Credentials, to whith
 		return authn.Identity{}, s.tokenRefused(to.origin, err)
 	case err != nil:
 		return authn.Identity{}, refusal(cred, err)
-	case s.revoked != nil && id.Via.Family != "" && s.revoked.Family(id.Via.Family):
+	case s.revoked != nil && id.Via.Family != "" && s.revoked.Secret(id.Via.Family, id.Account, id.Via.Made):
 		return authn.Identity{}, unauthenticated("access was revoked")
 	}
 	rec.Subject, rec.Family, rec.Robot = id.Account, id.Via.Family, robotOf(id)

@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // Anonymous is the account of somebody who showed no credentials.
@@ -67,6 +68,8 @@ type Via struct {
 	// Family is the id of the secret of ours that was shown, if it was one. The
 	// tokens that follow from it carry it, so that they end with it.
 	Family string
+	// Made is when that secret was made.
+	Made time.Time
 	// Name is what the secret is called, if it has a name.
 	Name string
 	// Within bounds what the secret is good for: only what one of them has, of

@@ -73,14 +73,14 @@ func TestGraceEndsWithARevocation(t *testing.T) {
 			s := b.issue(t, Claims{Subject: "alice", Family: "f"})
 			id := map[string]string{kindSubject: "alice", kindToken: s.ID, kindFamily: "f"}[tt.kind]
 			revoke(t, b.store, tt.kind, id, seconds(b.clock.Now()))
-			if err := b.parts.Revoked.load(t.Context()); err != nil {
+			if _, err := b.parts.Revoked.load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.store.Delete(t.Context(), revokedArea+tt.kind+"/"+id, 0); err != nil { // its time is over, there
 				t.Fatal(err)
 			}
 			b.clock.move(15*time.Minute + tt.after)
-			if err := b.parts.Revoked.load(t.Context()); err != nil {
+			if _, err := b.parts.Revoked.load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			_, err := b.verifier.VerifyLate(s.Text, maxGrace)

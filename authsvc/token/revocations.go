@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,12 +36,14 @@ const (
 // is a time in Unix seconds, in digits; what was issued up to then is refused.
 //
 // While the Store cannot be asked, and even if it has lost its contents, what
-// is in memory stays in force. Looking up takes no lock and never waits.
+// is in memory stays in force, and Run puts it back. Looking up takes no lock and
+// never waits.
 type Revocations struct {
 	store state.Store
 	log   *zap.Logger
 	now   func() time.Time
 	live  atomic.Pointer[revoked]
+	look  sync.Mutex // held by the one who looks at the Store: who looked before must not have the last word
 }
 
 // revoked has the time up to which tokens are refused, by kind and id. It
@@ -58,14 +61,16 @@ func OpenRevocations(ctx context.Context, s state.Store, now func() time.Time, l
 	}
 	r := &Revocations{store: s, log: log.Named("revocations"), now: now}
 	r.live.Store(new(revoked))
-	return r, r.load(ctx)
+	_, err := r.load(ctx)
+	return r, err
 }
 
 // Run keeps the revocations fresh until ctx is done.
 func (r *Revocations) Run(ctx context.Context) {
 	failing := false
 	state.Follow(ctx, r.store, revokedArea, pollRevoked, func(ctx context.Context) {
-		err := r.load(ctx)
+		lost, err := r.load(ctx)
+		r.putBack(ctx, lost)
 		if ctx.Err() == nil && (err != nil) != failing {
 			failing = err != nil
 			r.report(err)
@@ -82,22 +87,59 @@ func (r *Revocations) report(err error) {
 }
 
 // load takes over what the Store has, beside what was in force before and may
-// still matter.
-func (r *Revocations) load(ctx context.Context) error {
+// still matter. It returns what of that the Store has not (any more).
+func (r *Revocations) load(ctx context.Context) (lost revoked, err error) {
+	r.look.Lock()
+	defer r.look.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
-	next := r.inForce()
+	next, lost := r.inForce(), r.inForce()
 	for kind := range next { // each is together in every engine, all of them are not
 		for e, err := range r.store.List(ctx, revokedArea+kind+"/") {
 			if err != nil {
-				return err
+				return nil, err
 			}
 			r.add(next, e)
+			lost.forget(e.Key)
 		}
 	}
 	r.live.Store(&next)
-	return nil
+	return lost, nil
 }
+
+// putBack writes what the Store has lost: it begins anew, or somebody has tampered
+// with it, and gates that start would not know. What fails is tried again.
+func (r *Revocations) putBack(ctx context.Context, lost revoked) {
+	put := 0
+	for kind, ids := range lost {
+		for id, until := range ids {
+			left := remembered - r.now().Sub(until)
+			if left < pollRevoked || ctx.Err() != nil { // it has just expired there
+				continue
+			}
+			if _, err := r.store.Put(ctx, keyOf(kind, id), digits(until), state.PutOpts{IfRev: new(uint64), TTL: left}); err != nil {
+				r.log.Debug("revocation was not put back", zap.Error(err)) // or another gate was faster
+				continue
+			}
+			put++
+		}
+	}
+	if put > 0 {
+		r.log.Warn("state had lost revocations, and has them again from memory", zap.Int("revocations", put))
+	}
+}
+
+// forget takes out the one at a key.
+func (r revoked) forget(key string) {
+	kind, escaped, _ := strings.Cut(strings.TrimPrefix(key, revokedArea), "/")
+	if id, err := url.PathUnescape(escaped); err == nil {
+		delete(r[kind], id)
+	}
+}
+
+func keyOf(kind, id string) string { return revokedArea + kind + "/" + url.PathEscape(id) }
+
+func digits(until time.Time) []byte { return strconv.AppendInt(nil, until.Unix(), 10) }
 
 func (r *Revocations) inForce() revoked {
 	oldest := r.now().Add(-remembered)
@@ -148,9 +190,14 @@ func (r *Revocations) covers(t traits) bool {
 	return ok && !t.issued.After(until)
 }
 
-// Family reports whether a secret has been revoked, and all that follows from
-// it, by its id.
-func (r *Revocations) Family(id string) bool {
-	_, ok := (*r.live.Load())[kindFamily][id]
-	return ok
+// Secret reports whether a secret has been revoked, and all that follows from it:
+// by its id, or with all that its account had at a time after it was made. It may
+// be there still, where somebody has tampered with the Store.
+func (r *Revocations) Secret(id, account string, made time.Time) bool {
+	all := *r.live.Load()
+	if _, ok := all[kindFamily][id]; ok {
+		return true
+	}
+	until, ok := all[kindSubject][account]
+	return ok && made.Before(until)
 }

@@ -79,7 +79,7 @@ func TestRevocations(t *testing.T) {
 			}
 			kind, id, until := tt.entries(s.ID, b.clock.Now())
 			revoke(t, b.store, kind, id, until)
-			if err := b.parts.Revoked.load(t.Context()); err != nil {
+			if _, err := b.parts.Revoked.load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			_, err := b.verifier.Verify(s.Text)
@@ -99,7 +99,7 @@ func TestNoFamilyIsNone(t *testing.T) {
 	b := newBench(t)
 	s := b.issue(t, Claims{Subject: "alice"})
 	revoke(t, b.store, kindFamily, "", seconds(b.clock.Now()))
-	if err := b.parts.Revoked.load(t.Context()); err != nil {
+	if _, err := b.parts.Revoked.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.verifier.Verify(s.Text); err != nil {
@@ -111,7 +111,7 @@ func TestTokenIssuedAfterARevocationIsGood(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	revoke(t, b.store, kindSubject, "alice", seconds(b.clock.Now()))
-	if err := b.parts.Revoked.load(t.Context()); err != nil {
+	if _, err := b.parts.Revoked.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.clock.move(time.Second)
@@ -128,7 +128,7 @@ func TestRevocationsOutliveTheStore(t *testing.T) {
 	r := b.parts.Revoked
 	start := b.clock.Now()
 	revoke(t, b.store, kindSubject, "alice", seconds(start))
-	if err := r.load(t.Context()); err != nil {
+	if _, err := r.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.store.Delete(t.Context(), revokedArea+"subject/alice", 0); err != nil {
@@ -139,11 +139,71 @@ func TestRevocationsOutliveTheStore(t *testing.T) {
 		want  bool
 	}{{time.Minute, true}, {remembered - time.Minute, true}, {remembered + time.Minute, false}} {
 		b.clock.move(start.Add(tt.after).Sub(b.clock.Now()))
-		if err := r.load(t.Context()); err != nil {
+		if _, err := r.load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.covers(traits{subject: "alice", id: "x", issued: start.Add(-time.Hour)}); got != tt.want {
 			t.Errorf("%v after the revocation, covers() = %v, want %v", tt.after, got, tt.want)
+		}
+	}
+}
+
+// TestLostRevocationsArePutBack by a gate that runs, for as long as they would have
+// stood there, so that one which starts knows them.
+func TestLostRevocationsArePutBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r, start := b.parts.Revoked, b.clock.Now()
+	revoke(t, b.store, kindSubject, "alice", seconds(start))
+	revoke(t, b.store, kindFamily, "a/b", seconds(start.Add(pollRevoked-remembered)))
+	if _, err := r.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"subject/alice", "family/a%2Fb"} {
+		if err := b.store.Delete(t.Context(), revokedArea+key, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.clock.move(time.Second)
+	lost, err := r.load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.putBack(t.Context(), lost)
+	if val, err := b.store.Get(t.Context(), revokedArea+"subject/alice"); err != nil || string(val.Data) != seconds(start) {
+		t.Errorf("put back is %q, %v", val.Data, err)
+	}
+	if _, err := b.store.Get(t.Context(), revokedArea+"family/a%2Fb"); err == nil {
+		t.Error("what is about to end was put back")
+	}
+	if lost, err := r.load(t.Context()); err != nil || len(lost[kindSubject]) != 0 {
+		t.Errorf("then %v is lost, %v", lost, err)
+	}
+	again, err := OpenRevocations(t.Context(), b.store, b.clock.Now, nil)
+	if err != nil || !again.covers(traits{subject: "alice", issued: start.Add(-time.Second)}) {
+		t.Errorf("a gate that starts has it not (%v)", err)
+	}
+}
+
+// TestSecretEndsWithItsAccount, also where somebody has kept it from being found.
+func TestSecretEndsWithItsAccount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r, now := b.parts.Revoked, b.clock.Now().Truncate(time.Second)
+	if err := r.RevokeSubject(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		account string
+		made    time.Time
+		want    bool
+	}{
+		{"alice", now.Add(-time.Hour), true},
+		{"alice", now, false}, // as one that is made just after it, by a script
+		{"bob", now.Add(-time.Hour), false},
+	} {
+		if got := r.Secret("some-id", tt.account, tt.made); got != tt.want {
+			t.Errorf("a secret of %s, made %v before, is revoked: %v", tt.account, now.Sub(tt.made), got)
 		}
 	}
 }
@@ -177,7 +237,7 @@ func TestHalfAListingChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.down.Store(true)
-	if err := r.load(t.Context()); !errors.Is(err, errDown) {
+	if _, err := r.load(t.Context()); !errors.Is(err, errDown) {
 		t.Errorf("load = %v, want %v", err, errDown)
 	}
 	issued := b.clock.Now().Truncate(time.Second) // as in a token
@@ -260,7 +320,7 @@ func TestRevoke(t *testing.T) {
 	if err := b.parts.Revoked.RevokeFamily(t.Context(), "some-family"); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.load(t.Context()); err != nil {
+	if _, err := other.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	issued := b.clock.Now().Truncate(time.Second) // as tokens have it
@@ -273,7 +333,7 @@ func TestRevoke(t *testing.T) {
 		if !r.covers(traits{subject: "bob", id: "some-id", issued: issued.Add(time.Hour)}) || r.covers(traits{subject: "bob", id: "", issued: issued}) {
 			t.Error("the token is good, or the account's others are not")
 		}
-		if !r.Family("some-family") || r.Family("some-id") || !r.covers(traits{subject: "bob", family: "some-family", issued: issued.Add(time.Hour)}) {
+		if !r.Secret("some-family", "bob", issued) || r.Secret("some-id", "bob", issued) || !r.covers(traits{subject: "bob", family: "some-family", issued: issued.Add(time.Hour)}) {
 			t.Error("the family is good, or others are not")
 		}
 	}

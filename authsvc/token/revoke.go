@@ -2,8 +2,6 @@ package token
 
 import (
 	"context"
-	"net/url"
-	"strconv"
 
 	"github.com/regate/regate/internal/state"
 )
@@ -27,12 +25,12 @@ func (r *Revocations) RevokeFamily(ctx context.Context, ids ...string) error {
 }
 
 func (r *Revocations) revoke(ctx context.Context, kind string, ids ...string) error {
-	until := strconv.FormatInt(r.now().Unix(), 10)
+	until := digits(r.now())
 	for _, id := range ids {
-		key := revokedArea + kind + "/" + url.PathEscape(id)
-		if _, err := r.store.Put(ctx, key, []byte(until), state.PutOpts{TTL: remembered}); err != nil {
+		if _, err := r.store.Put(ctx, keyOf(kind, id), until, state.PutOpts{TTL: remembered}); err != nil {
 			return err
 		}
 	}
-	return r.load(ctx)
+	_, err := r.load(ctx)
+	return err
 }
