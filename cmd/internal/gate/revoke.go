@@ -33,6 +33,9 @@ func (p *process) serveRevoke(w http.ResponseWriter, r *http.Request) error {
 		return oci.Errorf(oci.BadRequest, "the request cannot be read").Because(err)
 	}
 	answer, err := p.revoke(r.Context(), asked)
+	if err != nil && p.trouble() != nil {
+		err = p.ofState(inOneLine(err))
+	}
 	if err != nil {
 		p.log.Error("not all was revoked", zap.String("by", peerOf(r)), zap.Error(err))
 		return oci.Errorf(oci.Unavailable, "not all was revoked: %v", err)
@@ -79,6 +82,40 @@ func (p *process) revokeFamily(ctx context.Context, id string) (answer string, e
 		answer, err = fmt.Sprintf("The %s %q of %q has ended, and all that has followed from it is refused.", kindOf(t), t.Name, t.Owner), p.desk.book.EndOf(ctx, t)
 	}
 	return answer, errors.Join(err, p.revoked.RevokeFamily(ctx, id))
+}
+
+// inOneLine is err without those of the errors that it joins which have the same
+// cause as one before: each of the steps needs the state.
+func inOneLine(err error) (whole error) {
+	seen := make(map[string]bool)
+	for _, one := range joined(err) {
+		switch cause := causeOf(one); {
+		case seen[cause]:
+		case whole == nil:
+			whole, seen[cause] = one, true
+		default:
+			whole, seen[cause] = fmt.Errorf("%w; %w", whole, one), true
+		}
+	}
+	return whole
+}
+
+func joined(err error) (all []error) {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, one := range several.Unwrap() {
+		all = append(all, joined(one)...)
+	}
+	return all
+}
+
+func causeOf(err error) string {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err.Error()
 }
 
 // kindOf is what people call a secret.

@@ -3,6 +3,9 @@ package gate
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -59,6 +62,23 @@ func TestRevokeFailsLoudly(t *testing.T) {
 	for _, what := range []Revocation{{Token: claim(t, tok, "jti")}, {Subject: &dev}} {
 		if answer, err := NewControl(p.first.ControlSocket()).Revoke(t.Context(), what); err == nil || !strings.Contains(err.Error(), "not all was revoked") {
 			t.Errorf("without the state: %q, %v", answer, err)
+		}
+	}
+}
+
+var inOneLineTests = []struct {
+	err  error
+	want string
+}{
+	{fmt.Errorf("put a: %w", io.EOF), "put a: EOF"},
+	{errors.Join(fmt.Errorf("get a: %w", io.EOF), fmt.Errorf("put b: %w", io.EOF)), "get a: EOF"},
+	{errors.Join(fmt.Errorf("get a: %w", io.EOF), errors.Join(errors.New("b is spoilt"), io.EOF)), "get a: EOF; b is spoilt"},
+}
+
+func TestInOneLine(t *testing.T) {
+	for _, tt := range inOneLineTests {
+		if got := inOneLine(tt.err); got == nil || got.Error() != tt.want {
+			t.Errorf("inOneLine(%q) = %v, want %q", tt.err, got, tt.want)
 		}
 	}
 }

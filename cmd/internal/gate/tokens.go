@@ -54,25 +54,42 @@ func readOrder(r *http.Request, asked any) error {
 	d := json.NewDecoder(io.LimitReader(r.Body, maxOrder))
 	d.DisallowUnknownFields()
 	if err := d.Decode(asked); err != nil {
-		return oci.Errorf(oci.BadRequest, "the request cannot be read: %v", err).Because(err)
+		return oci.Errorf(oci.BadRequest, "the request cannot be read: %v", err)
 	}
 	return nil
 }
 
 // orderRefused tells the operator all there is: nobody else opens the socket.
 func orderRefused(err error) error {
-	var wrong problem.List
+	if isMistaken(err) {
+		return oci.Errorf(oci.BadRequest, "%v", err)
+	}
+	return oci.Errorf(oci.Unavailable, "%v", err)
+}
+
+// isMistaken reports whether an order cannot be carried out whatever is well.
+func isMistaken(err error) bool {
 	for _, mistake := range []error{
 		secret.ErrUnknown, secret.ErrExists, secret.ErrNoRobot, secret.ErrTooMany, secret.ErrLife, secret.ErrName, authn.ErrUnknownUser,
 	} {
 		if errors.Is(err, mistake) {
-			return oci.Errorf(oci.BadRequest, "%v", err)
+			return true
 		}
 	}
-	if errors.As(err, &wrong) {
-		return oci.Errorf(oci.BadRequest, "%v", err)
+	var wrong problem.List
+	return errors.As(err, &wrong)
+}
+
+// ofState says of an error what it is that keeps us from doing what was ordered,
+// if that is known to be the state that gates share.
+func (p *process) ofState(err error) error {
+	switch t := p.trouble(); {
+	case err == nil || t == nil || isMistaken(err):
+		return err
+	case t.Answers:
+		return fmt.Errorf("the state does not do what it is asked: %w", err)
 	}
-	return oci.Errorf(oci.Unavailable, "%v", err).Because(err)
+	return fmt.Errorf("the state cannot be asked: %w", err)
 }
 
 // createToken makes a personal token, or a robot with its first secret.
@@ -94,7 +111,7 @@ func (p *process) createToken(r *http.Request, o TokenOrder) (NewToken, error) {
 	}
 	text, t, err := p.desk.book.Create(r.Context(), t)
 	if err != nil {
-		return NewToken{}, err
+		return NewToken{}, p.ofState(err)
 	}
 	p.logToken(r, "token made", t)
 	return NewToken{Text: text.Reveal(), Token: newTokenInfo(t, p.now())}, nil
@@ -130,7 +147,7 @@ func (p *process) rotateRobot(r *http.Request, o RobotOrder) (done RotatedToken,
 	}
 	rotated, err := p.desk.book.Rotate(r.Context(), rot)
 	if err != nil {
-		return done, err
+		return done, p.ofState(err)
 	}
 	p.logToken(r, "secret of a robot made", rotated.New)
 	done.NewToken = NewToken{Text: rotated.Text.Reveal(), Token: newTokenInfo(rotated.New, p.now())}
@@ -151,7 +168,7 @@ func (p *process) rotateRobot(r *http.Request, o RobotOrder) (done RotatedToken,
 func (p *process) showToken(r *http.Request, o TokenName) (TokenInfo, error) {
 	t, err := p.desk.book.Get(r.Context(), o.ID)
 	if err != nil {
-		return TokenInfo{}, noID(o.ID, err)
+		return TokenInfo{}, p.ofState(noID(o.ID, err))
 	}
 	return newTokenInfo(t, p.now()), nil
 }
@@ -169,16 +186,16 @@ func noID(id string, err error) error {
 func (p *process) deleteTokens(r *http.Request, o TokenName) (ended []TokenInfo, err error) {
 	all, err := p.named(r.Context(), o)
 	if err != nil {
-		return nil, err
+		return nil, p.ofState(err)
 	}
 	for _, t := range all {
 		if err := p.desk.book.Revoke(r.Context(), t.Owner, t.ID); err != nil && !errors.Is(err, secret.ErrUnknown) {
-			return nil, fmt.Errorf("%s was not ended: %w", t.ID, err)
+			return nil, fmt.Errorf("%s was not ended: %w", t.ID, p.ofState(err))
 		}
 		p.logToken(r, "token ended", t)
 		ended = append(ended, newTokenInfo(t, p.now()))
 		if err := p.revoked.RevokeFamily(r.Context(), t.ID); err != nil {
-			return nil, fmt.Errorf("%s has ended, but what was given out for it goes on until it expires: %w", t.ID, err)
+			return nil, fmt.Errorf("%s has ended, but what was given out for it goes on until it expires: %w", t.ID, p.ofState(err))
 		}
 	}
 	return ended, nil
@@ -211,7 +228,7 @@ func (p *process) listTokens(w http.ResponseWriter, r *http.Request) error {
 	if q.Owner != "" {
 		all, err := p.desk.book.List(r.Context(), q.Owner)
 		if err != nil {
-			return orderRefused(err)
+			return orderRefused(p.ofState(err))
 		}
 		for _, t := range all {
 			if err := q.write(out, t, p.now()); err != nil {
@@ -223,7 +240,7 @@ func (p *process) listTokens(w http.ResponseWriter, r *http.Request) error {
 	for t, err := range p.desk.book.All(r.Context()) {
 		switch {
 		case err != nil && t.ID == "":
-			return orderRefused(err)
+			return orderRefused(p.ofState(err))
 		case err != nil:
 			t.Kind, t.Name = unreadable, err.Error()
 		}
