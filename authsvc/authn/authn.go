@@ -23,9 +23,9 @@ var (
 	ErrUnknownUser = errors.New("unknown user")
 	// ErrWrongPassword says that the account is known and the password is not its own.
 	ErrWrongPassword = errors.New("wrong password")
-	// ErrUndecided says that the account is known, and whether the password is
+	// ErrUndecided says that the account is known, and whether what was shown is
 	// its own could not be told. What went wrong is wrapped beside it.
-	ErrUndecided = errors.New("password of a known user was not checked")
+	ErrUndecided = errors.New("credentials of a known user were not checked")
 	// ErrBusy says that too many logins wait already; the client may try again in a second.
 	ErrBusy = errors.New("too many logins at once")
 )
