@@ -41,7 +41,7 @@ func open(ctx context.Context, cfg Config, prefix string, log *zap.Logger) (*Sto
 		return nil, errors.Join(fmt.Errorf("state.redis: %w", err), s.Close())
 	}
 	if err != nil {
-		log.Warn("state cannot be reached, starting without it", zap.Error(err))
+		log.Warn("state cannot be reached", zap.Error(err))
 		s.link.settle(err)
 		s.task(s.tend)
 	} else if err := s.rehearseSoon(ctx); isRefused(err) {
