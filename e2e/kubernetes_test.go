@@ -89,6 +89,10 @@ func testSingleRelease(t *testing.T, d docker) {
 	if !strings.Contains(root, "BEGIN CERTIFICATE") {
 		t.Errorf("regate root, as the notes of the chart have it:\n%s", root)
 	}
+	next := m.secrets["main-regate-config"].StringData["regate.yaml"]
+	if got := d.in(t, testbed.Dir(t), next, "exec", "-i", first.id, "/regate", "check", "-c", "/dev/stdin"); got != "ok\n" {
+		t.Errorf("the gate that runs, asked about the next configuration: %s", got)
+	}
 	first.ends(t)
 	second := c.run(t, w, "main-regate")
 	second.awaitReady(t)
