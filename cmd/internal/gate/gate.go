@@ -157,6 +157,7 @@ func (p *process) run(ctx context.Context, doors []door) error {
 		p.start(func() { shared.Run(p.work) })
 		id := rand.Text()
 		p.start(func() { p.followPeers(p.work, id) })
+		p.start(func() { p.followKey(p.work) })
 	}
 	p.start(func() { p.ring.Run(p.work) })
 	p.start(func() { p.revoked.Run(p.work) })
