@@ -17,8 +17,8 @@ import (
 
 const (
 	peerArea  = "gate/seen/"
-	peerLife  = time.Minute
-	peerEvery = 20 * time.Second
+	peerEvery = 15 * time.Second
+	peerLife  = 3 * peerEvery   // so that nobody counts a gate that has been gone for more than a minute
 	peerAgain = 2 * time.Second // between two looks while the state is away
 	peerTime  = 5 * time.Second // for one look
 )

@@ -158,8 +158,8 @@ func TestReadyTellsOfTheState(t *testing.T) {
 			}
 		}
 		after(time.Second, false, "")
-		after(peerEvery, true, "state: away for 1s, since 2000-01-01T00:00:20Z\n  error: connection refused\n  advice: ")
-		after(10*time.Minute, true, "state: away for 10m1s, since 2000-01-01T00:00:20Z\n")
+		after(peerEvery, true, "state: away for 1s, since 2000-01-01T00:00:15Z\n  error: connection refused\n  advice: ")
+		after(10*time.Minute, true, "state: away for 10m1s, since 2000-01-01T00:00:15Z\n")
 		after(peerAgain, false, "")
 		cancel()
 		p.workers.Wait()
