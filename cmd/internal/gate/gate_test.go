@@ -343,7 +343,7 @@ func TestCheckReadsFiles(t *testing.T) {
 		{"token root", "auth:", "auth:\n  token: {root: {cert: /nowhere/c, key: /nowhere/k}}", "auth.token.root: token root /nowhere/c"},
 		{"state key", "state: {", "state: {key_file: /nowhere/k, ", "state.key_file: state key: open /nowhere/k"},
 		{"shared key", "state: {", redis, "state.redis.key_file: state key: open /nowhere/k"},
-		{"CA of redis", "state: {", redis, "state.redis: tls.ca: open /nowhere/c"},
+		{"CA of redis", "state: {", redis, "state.redis.tls.ca: open /nowhere/c"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := config(t, "http://127.0.0.1:1", "")
