@@ -4,6 +4,7 @@ package gate
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -240,5 +241,11 @@ func TestRootChangesUnderAFleet(t *testing.T) {
 	})
 	if !two.logged("another gate has another token root") {
 		t.Error("nothing is said")
+	}
+	status, text, _ := two.get("admin", "/readyz?verbose")
+	for _, w := range []string{"ready\n", "fleet: not one", one.RootFingerprint, two.RootFingerprint} {
+		if status != http.StatusOK || !strings.Contains(text, w) {
+			t.Errorf("ready: %d %s, want %q", status, text, w)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -174,4 +175,21 @@ func (p *process) fleet() metrics.Fleet {
 		}
 	}
 	return f
+}
+
+// rootLine tells of gates that have another token root, as a host is told of;
+// "" if there is none.
+func (p *process) rootLine() string {
+	seen := p.peers.seen.Load()
+	if seen == nil {
+		return ""
+	}
+	self := p.self()
+	for _, other := range *seen {
+		if other.hasOtherRoot(self) {
+			return fmt.Sprintf("fleet: not one, since a gate has another token root\n  error: that of %q is %s, and this gate's is %s\n"+
+				"  advice: Each refuses the other's tokens. See docs/disaster.md for how to choose one.\n", other.Host, other.Root, self.Root)
+		}
+	}
+	return ""
 }

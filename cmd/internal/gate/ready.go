@@ -13,7 +13,8 @@ import (
 // serveReady answers 200, or 503 while draining: certificates do not count. A
 // balancer would send nothing to a gate that is not ready, and so not the
 // questions of a CA either. Nor does the state, without which all gates of a
-// fleet go on with pulls. With ?verbose it says what there is of both.
+// fleet go on with pulls. With ?verbose it says what there is of both, and whether
+// the fleet is one.
 func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	if !r.URL.Query().Has("verbose") {
 		return p.draining.ServeHealth(w, r)
@@ -29,6 +30,7 @@ func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	if t := p.trouble(); t != nil {
 		text.WriteString(stateLine(*t, time.Now()))
 	}
+	text.WriteString(p.rootLine())
 	for _, s := range p.certs.Certificates() {
 		text.WriteString(line(s))
 	}
