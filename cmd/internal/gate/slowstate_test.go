@@ -92,6 +92,9 @@ func TestSlowRedis(t *testing.T) {
 		if d := took(pull, http.StatusOK); d > time.Second {
 			t.Errorf("a pull takes %v", d)
 		}
+		if text := g.readyz(); !strings.Contains(text, "state: away for ") {
+			t.Errorf("after wrong password %d it says %s", i, text)
+		}
 	}
 	g.until("the state is given up", func() bool { return g.logged("state does not answer") })
 	for i := range 2 { // alone the gate lets half as many through
