@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,4 +103,45 @@ func FuzzReplies(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestHintsOfNonsense: what comes on the subscription, and is no hint, does not end
+// the process, and another subscription finds those that are.
+func TestHintsOfNonsense(t *testing.T) {
+	t.Parallel()
+	for _, nonsense := range []string{
+		"*0\r\n", "*1\r\n$4\r\npong\r\n", "*1\r\n$7\r\nmessage\r\n", "*2\r\n$7\r\nmessage\r\n$1\r\na\r\n", "*3\r\n:1\r\n:1\r\n:1\r\n",
+		"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n", "|1\r\n+a\r\n+b\r\n*1\r\n:1\r\n", "-ERR no\r\n", "$-1\r\n", "HTTP/1.1 400\r\n",
+	} {
+		t.Run(nonsense, func(t *testing.T) {
+			t.Parallel()
+			watched := make(chan struct{})
+			var subscriptions atomic.Int64
+			s, err := open(t.Context(), standin{reply: func(args []string) string {
+				reply := good("", "")(args)
+				switch {
+				case !strings.EqualFold(args[0], "SUBSCRIBE"):
+					return reply
+				case subscriptions.Add(1) == 1:
+					return reply + nonsense
+				}
+				<-watched
+				return reply + "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$3\r\na/b\r\n"
+			}}.start(t), defaultPrefix, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			hints := s.Watch(t.Context(), "a/")
+			close(watched)
+			late := time.After(20 * time.Second)
+			for hint := (state.Event{}); hint.Key != "a/b"; { // the others say to look
+				select {
+				case hint = <-hints:
+				case <-late:
+					t.Fatal("no hint comes any more")
+				}
+			}
+		})
+	}
 }
