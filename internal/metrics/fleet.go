@@ -17,7 +17,7 @@ func (m *Metrics) ShowFleet(now func() Fleet) {
 		list: func(emit emitter) { emit(1, now().Config) },
 	})
 	m.register(states{
-		desc: desc("state_up", "Whether the state that gates share could be used at the last look, less than a minute ago; 1 for a gate that is alone."),
+		desc: desc("state_up", "Whether the state that gates share answers and does what it is asked, as far as is known; 1 for a gate that is alone."),
 		list: func(emit emitter) { emit(number(!now().StateLost)) },
 	})
 	m.register(states{
