@@ -152,6 +152,29 @@ func TestRefusalsAreTold(t *testing.T) {
 	})
 }
 
+// TestEachRefusalIsTheirs: a line names somebody who was refused for its reason.
+func TestEachRefusalIsTheirs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := observer.New(zap.WarnLevel)
+		r := newRefusals(Deps{Log: zap.New(core)})
+		who := map[string]string{PerNetwork: "192.0.2.7", Total: "192.0.2.8", "untrusted": "192.0.2.9"}
+		for range 2 {
+			for reason, from := range who {
+				r.add(reason, netip.MustParseAddr(from))
+			}
+		}
+		time.Sleep(2 * window) // the timer ends with the bubble
+		for _, line := range lines.All() {
+			if m := line.ContextMap(); m["client"] != who[m["reason"].(string)] {
+				t.Errorf("%v was refused for %v", m["client"], m["reason"])
+			}
+		}
+		if lines.Len() != 4 { // the first at once, and one for each
+			t.Errorf("%d lines: %v", lines.Len(), lines.All())
+		}
+	})
+}
+
 // TestNothingIsToldAfterTheEnd, when the log is closed: what was not told yet is
 // told before.
 func TestNothingIsToldAfterTheEnd(t *testing.T) {

@@ -17,11 +17,16 @@ const window = 10 * time.Second
 type refusals struct {
 	deps Deps
 
-	mu     sync.Mutex     // guards what follows
-	since  map[string]int // by reason, since the last line
-	last   netip.Addr
-	window *time.Timer // in which something was told: what comes now is told at its end; nil is none
-	ended  bool        // nothing more is told
+	mu     sync.Mutex       // guards what follows
+	since  map[string]tally // by reason, since the last line
+	window *time.Timer      // in which something was told: what comes now is told at its end; nil is none
+	ended  bool             // nothing more is told
+}
+
+// A tally is of refusals for one reason.
+type tally struct {
+	count int
+	last  netip.Addr
 }
 
 func newRefusals(d Deps) refusals {
@@ -31,7 +36,7 @@ func newRefusals(d Deps) refusals {
 	if d.Refused == nil {
 		d.Refused = func(string) {}
 	}
-	return refusals{deps: d, since: make(map[string]int)}
+	return refusals{deps: d, since: make(map[string]tally)}
 }
 
 // Refuse tells of a connection that somebody else has refused.
@@ -43,8 +48,7 @@ func (r *refusals) add(reason string, from netip.Addr) {
 	r.deps.Refused(reason)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.since[reason]++
-	r.last = from.Unmap() // as the lines of requests have it
+	r.since[reason] = tally{r.since[reason].count + 1, from.Unmap()} // as the lines of requests have it
 	if r.window == nil && !r.ended {
 		r.tell()
 		r.window = time.AfterFunc(window, r.next)
@@ -53,8 +57,8 @@ func (r *refusals) add(reason string, from netip.Addr) {
 
 // tell writes a line for each reason.
 func (r *refusals) tell() {
-	for reason, n := range r.since {
-		line := []zap.Field{zap.String("reason", reason), zap.Int("count", n), zap.Stringer("client", r.last)}
+	for reason, t := range r.since {
+		line := []zap.Field{zap.String("reason", reason), zap.Int("count", t.count), zap.Stringer("client", t.last)}
 		if advice := r.deps.Advice[reason]; advice != "" {
 			line = append(line, zap.String("advice", advice))
 		}
