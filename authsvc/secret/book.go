@@ -23,6 +23,8 @@ import (
 var (
 	// ErrUnknown says that there is no such secret, or no longer.
 	ErrUnknown = errors.New("unknown token")
+	// ErrBroken says that there is one that nobody can use, as it cannot be read.
+	ErrBroken = errors.New("broken token")
 	// ErrExpired says that a secret was good until a while ago.
 	ErrExpired = errors.New("expired token")
 	// ErrTooMany says that the owner has to revoke one first.
@@ -205,6 +207,8 @@ func (b *Book) read(ctx context.Context, id string) (rec record, rev uint64, err
 	switch {
 	case errors.Is(err, state.ErrNotFound):
 		return rec, 0, ErrUnknown
+	case errors.Is(err, state.ErrSealed):
+		return rec, 0, broken(id, err)
 	case err != nil:
 		return rec, 0, err
 	}
@@ -212,9 +216,13 @@ func (b *Book) read(ctx context.Context, id string) (rec record, rev uint64, err
 	return rec, val.Rev, err
 }
 
+func broken(id string, err error) error {
+	return fmt.Errorf("%w, which `regate revoke --family %s` removes: %w", ErrBroken, id, err)
+}
+
 func parseRecord(id string, val state.Value) (rec record, err error) {
 	if err := json.Unmarshal(val.Data, &rec); err != nil {
-		return rec, fmt.Errorf("%s%s in state: %w", area, id, err)
+		return rec, broken(id, err)
 	}
 	return rec, nil
 }

@@ -96,6 +96,12 @@ func (b *Book) Revoke(ctx context.Context, owner, id string) error {
 // EndOf ends a secret at once, whoever owns it.
 func (b *Book) EndOf(ctx context.Context, t Token) error { return b.remove(ctx, t.Owner, t.ID) }
 
+// Remove removes a secret that is broken, and so nobody's.
+func (b *Book) Remove(ctx context.Context, id string) error {
+	b.distrust(id)
+	return b.store.Delete(ctx, area+id, 0)
+}
+
 // RevokeAll ends all secrets of an owner that method vouches for; with no
 // method, all. It returns how many have ended, and an error if others may not.
 func (b *Book) RevokeAll(ctx context.Context, owner, method string) (n int, err error) {

@@ -114,7 +114,7 @@ func (r *Revocations) putBack(ctx context.Context, lost revoked) {
 	for kind, ids := range lost {
 		for id, until := range ids {
 			left := remembered - r.now().Sub(until)
-			if left < pollRevoked || ctx.Err() != nil { // it has just expired there
+			if left < pollRevoked || left > remembered || ctx.Err() != nil { // it has just expired there, or is of a clock that is ahead
 				continue
 			}
 			if _, err := r.store.Put(ctx, keyOf(kind, id), digits(until), state.PutOpts{IfRev: new(uint64), TTL: left}); err != nil {
@@ -199,5 +199,5 @@ func (r *Revocations) Secret(id, account string, made time.Time) bool {
 		return true
 	}
 	until, ok := all[kindSubject][account]
-	return ok && made.Before(until)
+	return ok && made.Add(leeway).Before(until) // two clocks
 }

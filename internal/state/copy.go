@@ -104,7 +104,11 @@ func (c *Copy) putBack(ctx context.Context, key string, data []byte) (Value, err
 	rev, err := c.Store.Put(ctx, key, data, PutOpts{IfRev: new(uint64)})
 	switch {
 	case errors.Is(err, ErrConflict):
-		return c.Store.Get(ctx, key)
+		val, err := c.Store.Get(ctx, key)
+		if err != nil {
+			return Value{}, err
+		}
+		return c.known(ctx, key, val)
 	case err != nil:
 		return Value{Data: data}, nil
 	}

@@ -155,8 +155,8 @@ func (m meeting) checkNew(ctx context.Context) error {
 	if _, err := os.Stat(db); err != nil {
 		return nil
 	}
-	if has {
-		m.log.Warn("the state of a gate that was alone is not used: the fleet has another; move it away", zap.String("file", db))
+	if has || len(m.lasting()) == 0 {
+		m.log.Warn("the state of a gate that was alone is not used: move it away", zap.String("file", db))
 		return nil
 	}
 	return fmt.Errorf("%s is the state of a gate that was alone, and would not be used: the fleet would get another token root and other certificates. "+

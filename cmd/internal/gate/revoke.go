@@ -78,6 +78,8 @@ func (p *process) revokeFamily(ctx context.Context, id string) (answer string, e
 	switch {
 	case errors.Is(err, secret.ErrUnknown):
 		answer, err = fmt.Sprintf("No secret has the id %q (any more). What has followed from it is refused from now on.", id), nil
+	case errors.Is(err, secret.ErrBroken):
+		answer, err = fmt.Sprintf("The secret %q could not be read, and has been removed. What has followed from it is refused from now on.", id), p.desk.book.Remove(ctx, id)
 	case err == nil:
 		answer, err = fmt.Sprintf("The %s %q of %q has ended, and all that has followed from it is refused.", kindOf(t), t.Name, t.Owner), p.desk.book.EndOf(ctx, t)
 	}

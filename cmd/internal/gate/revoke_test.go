@@ -109,6 +109,12 @@ func TestRevokeWithOneThatIsSpoilt(t *testing.T) {
 	if status, _, _ := g.get("https", "/v2/a/manifests/1", "Authorization", "Bearer "+tok); status != 401 {
 		t.Errorf("a token of the account gets %d", status)
 	}
+	if answer, err := NewControl(p.first.ControlSocket()).Revoke(t.Context(), Revocation{Family: spoilt}); err != nil || !strings.Contains(answer, "has been removed") {
+		t.Errorf("Revoke() of the spoilt one = %q, %v", answer, err)
+	}
+	if _, err := p.desk.book.List(t.Context(), "dev"); err != nil {
+		t.Errorf("then the account cannot be read: %v", err)
+	}
 	if _, err := p.desk.book.Verify(t.Context(), mine); err == nil {
 		t.Error("a personal token of the account is good still")
 	}

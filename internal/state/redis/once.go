@@ -21,19 +21,28 @@ type once struct{}
 
 func (once) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// Pipelines are of reads.
+// Our pipelines are of reads. The client has one of its own, for a command that
+// goes to where a slot moves to.
 func (once) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if cmds[0].Name() != "asking" {
+			return err
+		}
+		return doubted(ctx, err)
+	}
 }
 
 func (once) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		if err == nil || ctx.Err() != nil || isUndone(err) {
-			return err
-		}
-		return unsure{err}
+	return func(ctx context.Context, cmd redis.Cmder) error { return doubted(ctx, next(ctx, cmd)) }
+}
+
+// doubted is err, as one that is unsure if what was sent may have been done.
+func doubted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil || isUndone(err) {
+		return err
 	}
+	return unsure{err}
 }
 
 // isUndone reports whether the command was not sent, or was answered: that

@@ -111,7 +111,7 @@ func (s *Store) outlast() {
 		}
 		if err := s.rehearseSoon(s.ends); isRefused(err) {
 			s.link.note(s.ends, err)
-		} else if err == nil {
+		} else if !isOutage(err) {
 			s.link.mu.Lock()
 			s.link.refusing = nil
 			s.link.mu.Unlock()
