@@ -201,7 +201,7 @@ func (c *Copy) mend(ctx context.Context) {
 	}
 	for entry, err := range c.near.List(ctx, "") {
 		if errors.Is(err, ErrSealed) {
-			continue // with a former key
+			continue // spoilt since the start
 		}
 		if err != nil {
 			c.log.Warn("local copy cannot be read to its end", zap.Error(err))

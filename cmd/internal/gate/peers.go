@@ -20,7 +20,6 @@ const (
 	peerArea  = "gate/seen/"
 	peerEvery = 15 * time.Second
 	peerLife  = 3 * peerEvery   // so that nobody counts a gate that has been gone for more than a minute
-	peerAgain = 2 * time.Second // between two looks while the state is away
 	peerTime  = 5 * time.Second // for one look
 )
 
@@ -41,45 +40,22 @@ func (p peer) hasOtherRoot(than peer) bool { return p.Root != "" && p.Root != th
 // the state is away they are those that were seen last.
 type peers struct {
 	seen atomic.Pointer[map[string]peer]
-	away atomic.Pointer[absence] // of the state, at the last look; nil if it was there
-}
-
-// An absence is how long the state could not be used, and why not at last.
-type absence struct {
-	since time.Time // of the first look that failed
-	err   error
-}
-
-// note takes down what a look has come to.
-func (p *peers) note(err error) {
-	last := p.away.Load()
-	switch {
-	case err == nil:
-		p.away.Store(nil)
-	case last == nil:
-		p.away.Store(&absence{time.Now(), err})
-	default:
-		p.away.Store(&absence{last.since, err})
-	}
 }
 
 // followPeers says that this gate is there and looks who else is, until ctx is
 // done.
 func (p *process) followPeers(ctx context.Context, id string) {
+	tick := time.NewTicker(peerEvery)
+	defer tick.Stop()
 	for {
-		err := p.lookForPeers(ctx, id)
-		if ctx.Err() == nil {
-			p.peers.note(err)
-		}
-		next := peerEvery
-		if err != nil {
-			next = peerAgain
+		if err := p.lookForPeers(ctx, id); err != nil { // of a state that is away it is known already
+			p.log.Debug("other gates cannot be looked for", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
 			p.leavePeers(ctx, id)
 			return
-		case <-time.After(next):
+		case <-tick.C:
 		}
 	}
 }

@@ -41,17 +41,8 @@ func (p *process) serveReady(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// trouble is what is wrong with the state that gates share: what its engine knows
-// now, or else what this gate found when it looked for the others.
-func (p *process) trouble() *state.Trouble {
-	if t := state.TroubleOf(p.store); t != nil {
-		return t
-	}
-	if a := p.peers.away.Load(); a != nil {
-		return &state.Trouble{Since: a.since, Err: a.err, Advice: "Look at the server of state.redis."}
-	}
-	return nil
-}
+// trouble is what is wrong with the state that gates share; nil is nothing.
+func (p *process) trouble() *state.Trouble { return state.TroubleOf(p.store) }
 
 // stateLine tells of the state in one line, and in two more what is known and to be done.
 func stateLine(t state.Trouble, now time.Time) string {

@@ -1,25 +1,16 @@
 package gate
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/regate/regate/acme"
-	"github.com/regate/regate/configs"
 	"github.com/regate/regate/internal/edge"
-	"github.com/regate/regate/internal/keyring"
 	"github.com/regate/regate/internal/state"
-	"github.com/regate/regate/internal/state/local"
 )
 
 var lineTests = []struct {
@@ -61,19 +52,6 @@ func TestReadyVerboseWhileDraining(t *testing.T) {
 			t.Errorf("draining %v: %d %s", tt.drains, w.Code, w.Body)
 		}
 	}
-}
-
-// A leaving store takes nothing while it is away.
-type leaving struct {
-	state.Store
-	away atomic.Bool
-}
-
-func (l *leaving) Put(ctx context.Context, key string, val []byte, o state.PutOpts) (uint64, error) {
-	if l.away.Load() {
-		return 0, errors.New("connection refused")
-	}
-	return l.Store.Put(ctx, key, val, o)
 }
 
 // verbose is what /readyz?verbose says: a gate whose state is away is as ready.
@@ -127,41 +105,4 @@ func TestReadyTellsAtOnce(t *testing.T) {
 	if text := p.verbose(t); strings.Contains(text, "state: ") || p.trouble() != nil {
 		t.Errorf("it says %s", text)
 	}
-}
-
-// TestReadyTellsOfTheState: for how long it has been away, and nothing of it
-// when it is back.
-func TestReadyTellsOfTheState(t *testing.T) {
-	certs := pendingManager(t, "a.example.com")
-	inner, err := local.Open(t.Context(), local.Config{Path: filepath.Join(t.TempDir(), "state")}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inner.Close()
-	ring, err := keyring.Open(t.Context(), keyring.Options{Store: inner}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		st := &leaving{Store: inner}
-		p := &process{store: st, ring: ring, certs: certs, first: &configs.File{}, log: zap.NewNop()}
-		ctx, cancel := context.WithCancel(t.Context())
-		p.start(func() { p.followPeers(ctx, "one") })
-		after := func(d time.Duration, away bool, want string) {
-			t.Helper()
-			st.away.Store(away)
-			time.Sleep(d)
-			synctest.Wait()
-			got := p.verbose(t)
-			if strings.Contains(got, "state: ") != (want != "") || !strings.Contains(got, want) || p.fleet().StateLost != (want != "") {
-				t.Errorf("away %v: %s, want %q", away, got, want)
-			}
-		}
-		after(time.Second, false, "")
-		after(peerEvery, true, "state: away for 1s, since 2000-01-01T00:00:15Z\n  error: connection refused\n  advice: ")
-		after(10*time.Minute, true, "state: away for 10m1s, since 2000-01-01T00:00:15Z\n")
-		after(peerAgain, false, "")
-		cancel()
-		p.workers.Wait()
-	})
 }
